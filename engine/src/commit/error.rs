@@ -1,0 +1,57 @@
+//! Why a finished file did not take its place.
+
+use std::io;
+
+use quicopy_protocol::code::{Failure, Operation};
+use rustix::io::Errno;
+
+use crate::fault;
+
+/// `ERROR_FILE_INVALID`: a file was altered from outside while it was in use. Source: winerror.h.
+const ALTERED_OUTSIDE: u32 = 1006;
+
+/// Why an entry that was complete is not in place, or not known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// What stands at the target's name is not what the job saw there when it decided; it was left alone.
+    #[error("changed at the destination during the job, and left alone")]
+    Changed,
+    /// The file system refused.
+    #[error("cannot be put in place")]
+    Disk(#[source] io::Error),
+    /// Data or names may not have reached the disk.
+    #[error("could not be made durable, and was thrown away")]
+    Sync(#[source] io::Error),
+    /// A sync failed earlier; nothing is committed on this share until somebody looked at its disk.
+    #[error("the destination's disk failed earlier in this job")]
+    Degraded,
+}
+
+impl CommitError {
+    /// Whether waiting may help. After [`Changed`](Self::Changed) a new look at the target is due first, which the next job takes.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // A rename that cannot leave the private folder: the next try stands beside its target.
+            Self::Disk(error) if Errno::from_io_error(error) == Some(Errno::XDEV) => true,
+            Self::Disk(error) => fault::is_transient(error),
+            Self::Changed | Self::Sync(_) | Self::Degraded => false,
+        }
+    }
+
+    /// What travels and is logged.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Changed => Failure::new(Operation::CopyFile, ALTERED_OUTSIDE, self.to_string()),
+            Self::Disk(error) => fault::failure(Operation::CopyFile, error),
+            Self::Sync(error) => {
+                let code = fault::windows_code(error);
+                let reason = format!("{self}: {error}; check the destination's disk");
+                Failure::new(Operation::CopyFile, code, reason)
+            }
+            Self::Degraded => {
+                let reason = format!("{self}; check it before the next job");
+                Failure::new(Operation::CopyFile, fault::windows_code(&Errno::IO.into()), reason)
+            }
+        }
+    }
+}

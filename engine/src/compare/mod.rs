@@ -1,0 +1,51 @@
+//! How the two sides differ: one name ([`classify`]), and two listings in step ([`merge()`]).
+//!
+//! A quick check: kind, time, size and permission bits, as both sides listed them. Content is never read here.
+
+mod class;
+mod merge;
+mod times;
+
+pub use class::classify;
+pub use merge::{NameKey, Pair, merge};
+pub use times::Tolerances;
+
+use quicopy_protocol::meta::{Kind, Timestamp};
+use quicopy_protocol::path::Name;
+
+/// What stands under a name at the destination, as it was listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Present {
+    /// What it is. A link whose text could not be read has an empty one, which no source link equals.
+    pub kind: Kind,
+    /// Size of a file in bytes; whatever the file system says of other kinds.
+    pub size_bytes: u64,
+    /// Last write time.
+    pub modified: Timestamp,
+    /// Permission bits with set-user-id, set-group-id and sticky.
+    pub mode: u16,
+    /// Number of the file system that holds it.
+    pub device: u64,
+    /// Its number in that file system.
+    pub inode: u64,
+    /// Change time (`ctime`), which nobody can set.
+    pub changed: Timestamp,
+    /// Whether a file system of its own is mounted on it.
+    pub mounted: bool,
+}
+
+impl Present {
+    /// Whether it is a directory; a link to one is not.
+    pub fn is_dir(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+}
+
+/// One line of a listing of the destination.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// Its name in the directory.
+    pub name: Name,
+    /// What stands there.
+    pub present: Present,
+}

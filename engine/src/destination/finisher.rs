@@ -1,0 +1,181 @@
+//! What becomes of an entry in work: wishes in flight, commits, retries, and the end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender};
+use quicopy_protocol::code::Failure;
+use quicopy_protocol::meta::{EntryId, WantId};
+use quicopy_protocol::path::RelPath;
+use quicopy_protocol::verdict::OutcomeResult;
+
+use super::event::Event;
+use super::job::Job;
+use super::window::Weight;
+use super::work::Work;
+use crate::commit::batch::BATCH_ITEMS_MAX;
+use crate::commit::{Committed, Committer, Displaced, Done, Item, Order, Outcome, Ready};
+use crate::disk::DiskKind;
+use crate::index::Record;
+use crate::retry::RetryPolicy;
+
+/// Finished files that may wait for the committer: two batches, so that one fills while the other is synced.
+pub(super) const READY_MAX: usize = 2 * BATCH_ITEMS_MAX;
+
+/// An entry that is being tried.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) work: Arc<Work>,
+    pub(super) retries: RetryPolicy,
+}
+
+/// A wish that was made.
+#[derive(Debug)]
+struct Flight {
+    entry: Try,
+    weight: Weight,
+}
+
+/// Entries to try again, by when.
+pub(super) type Again = (Instant, Try);
+
+/// Follows entries in work to their end.
+pub(super) struct Finisher<'a> {
+    job: &'a Job,
+    work: Receiver<Work>,
+    flights: Mutex<HashMap<WantId, Flight>>,
+    again: (Sender<Again>, Receiver<Again>),
+}
+
+impl<'a> Finisher<'a> {
+    pub(super) fn new(job: &'a Job, work: Receiver<Work>) -> Self {
+        let again = crossbeam_channel::unbounded();
+        Self { job, work, flights: Mutex::new(HashMap::new()), again }
+    }
+
+    /// Where entries come out that are to be tried again.
+    pub(super) fn again(&self) -> &Receiver<Again> {
+        &self.again.1
+    }
+
+    /// Notes a wish before it is told.
+    pub(super) fn take_off(&self, want: WantId, entry: Try, weight: Weight) {
+        self.flights().insert(want, Flight { entry, weight });
+    }
+
+    /// Ends a wish; `None` if it ended before.
+    pub(super) fn land(&self, want: WantId) -> Option<Try> {
+        let flight = self.flights().remove(&want)?;
+        self.job.window.release(flight.weight);
+        Some(flight.entry)
+    }
+
+    /// Hands a finished entry to the committer.
+    pub(super) fn ready(&self, entry: Try, ready: Box<Ready>, commits: &Sender<Order<Try>>) {
+        entry.work.folder.touch();
+        let _ =
+            commits.send(Order::Item(Item { tag: entry, work: crate::commit::Work::Place(ready) }));
+        if self.work.is_empty() && self.flights().is_empty() {
+            let _ = commits.send(Order::Flush);
+        }
+    }
+
+    /// An entry failed: it is tried again if that may help and tries are left.
+    pub(super) fn failed(&self, mut entry: Try, failure: Failure, is_transient: bool) {
+        let wait = if is_transient { entry.retries.next_wait() } else { None };
+        let Some(wait) = wait.filter(|_| !self.job.stop.is_set()) else {
+            self.job.finish_entry(entry.work.id, OutcomeResult::Failed(failure));
+            return;
+        };
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+        self.job.tell(Event::Retrying(entry.work.id, failure, seconds));
+        let _ = self.again.0.send((self.job.now() + wait, entry));
+    }
+
+    /// Commits what is ready, until nobody brings more.
+    pub(super) fn commit(&self, orders: &Receiver<Order<Try>>) {
+        let setup = &self.job.setup;
+        let committer =
+            Committer::new(Arc::clone(&setup.share), Arc::clone(self.job.durable()), setup.clock);
+        let mut records = Records::new(self.job);
+        committer.run(orders, |outcome| self.committed(outcome, &mut records));
+        records.put();
+    }
+
+    fn committed(&self, Outcome { tag: entry, result }: Outcome<Try>, records: &mut Records<'_>) {
+        match result {
+            Ok(Done::Placed(committed)) => {
+                self.job.note_change();
+                self.placed(&entry, committed, records);
+            }
+            Ok(Done::Names) => {}
+            Err(error) => self.failed(entry, error.failure(), error.is_transient()),
+        }
+    }
+
+    fn placed(&self, entry: &Try, committed: Committed, records: &mut Records<'_>) {
+        let Committed { stat, origins, displaced, ignored, .. } = committed;
+        let work = &entry.work;
+        if let Some(Displaced { dir, name }) = displaced {
+            let removed = super::removal::remove_whole(&dir, &name);
+            if let Err(error) = removed {
+                self.job.tell(Event::Notice(format!(
+                    "{}: what stood there before could not be removed from beside it ({name}): {error}",
+                    work.path()
+                )));
+            }
+        }
+        self.job.tell_ignored(&ignored);
+        let record = (stat.kind == DiskKind::File).then_some(Record {
+            size_bytes: stat.size_bytes,
+            modified: stat.modified,
+            inode: stat.inode,
+            changed: stat.changed,
+        });
+        records.note(&work.path(), record);
+        self.finish(work.id, OutcomeResult::Done(origins));
+    }
+
+    /// Ends an entry that needs no commit.
+    pub(super) fn finish(&self, entry: EntryId, result: OutcomeResult) {
+        self.job.finish_entry(entry, result);
+    }
+
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<WantId, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be remembered of committed files, a batch at a time.
+struct Records<'a> {
+    job: &'a Job,
+    batch: Vec<(RelPath, Option<Record>)>,
+}
+
+impl<'a> Records<'a> {
+    fn new(job: &'a Job) -> Self {
+        Self { job, batch: Vec::new() }
+    }
+
+    fn note(&mut self, path: &RelPath, record: Option<Record>) {
+        if self.job.setup.index.is_none() {
+            return;
+        }
+        self.batch.extend(self.job.setup.below_share(path).map(|path| (path, record)));
+        if self.batch.len() >= BATCH_ITEMS_MAX {
+            self.put();
+        }
+    }
+
+    /// Writes the batch. A failure costs a conflict that is not seen, or one that is none.
+    fn put(&mut self) {
+        let Some(index) = &self.job.setup.index else { return };
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty()
+            && let Err(error) = index.put_batch(&batch)
+        {
+            tracing::warn!(%error, "what was copied could not be noted in the index");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What the threads of one job at the destination share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use async_channel::Sender;
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::meta::{DirId, EntryId};
+use quicopy_protocol::verdict::OutcomeResult;
+
+use super::Refusal;
+use super::event::Event;
+use super::folder::Folder;
+use super::ledger::Ledger;
+use super::setup::Setup;
+use super::window::Window;
+use crate::disk::{DirHandle, Durability, Durable, Ignored, MetaChange, Tree};
+use crate::fault;
+use crate::filter::Filter;
+use crate::receive::Receiver;
+use crate::source::StopFlag;
+
+/// One job at the destination.
+pub(super) struct Job {
+    pub(super) setup: Setup,
+    pub(super) filter: Filter,
+    pub(super) stop: StopFlag,
+    pub(super) window: Window,
+    /// Set when no listing follows.
+    pub(super) scan_ended: AtomicBool,
+    tree: OnceLock<Tree>,
+    receiver: OnceLock<Receiver>,
+    durable: Arc<Durable>,
+    changed: AtomicBool,
+    ignored: Mutex<Ignored>,
+    refusal: OnceLock<Refusal>,
+    events: Sender<Event>,
+    progress: Mutex<Progress>,
+    moved_on: Condvar,
+}
+
+#[derive(Default)]
+struct Progress {
+    ledger: Ledger,
+    folders: HashMap<DirId, Arc<Folder>>,
+    /// The settled number that was told last.
+    told: u64,
+}
+
+impl Job {
+    pub(super) fn new(setup: Setup, filter: Filter, stop: StopFlag, events: Sender<Event>) -> Self {
+        let durable = Arc::new(Durable::new(setup.share.root(), disk_mode(setup.durability)));
+        Self {
+            setup,
+            filter,
+            stop,
+            window: Window::default(),
+            scan_ended: AtomicBool::new(false),
+            tree: OnceLock::new(),
+            receiver: OnceLock::new(),
+            durable,
+            changed: AtomicBool::new(false),
+            ignored: Mutex::default(),
+            refusal: OnceLock::new(),
+            events,
+            progress: Mutex::new(Progress::default()),
+            moved_on: Condvar::new(),
+        }
+    }
+
+    /// Says something to the sender. Nobody listens any more when the link is gone: then the job stops.
+    pub(super) fn tell(&self, event: Event) {
+        if self.events.send_blocking(event).is_err() {
+            self.park();
+        }
+    }
+
+    /// Asks every thread of the job to come to its end and to keep what is unfinished.
+    pub(super) fn park(&self) {
+        self.stop.set();
+        self.window.close();
+        // Under the lock, so that nobody misses it between a look at the flag and the wait.
+        drop(self.progress());
+        self.moved_on.notify_all();
+    }
+
+    /// Ends the job with a reason that its sender must hear.
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        let _ = self.refusal.set(refusal);
+        self.park();
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get().cloned()
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        (self.setup.clock)()
+    }
+
+    pub(super) fn durable(&self) -> &Arc<Durable> {
+        &self.durable
+    }
+
+    /// Notes that something was changed at the destination.
+    pub(super) fn note_change(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
+    /// Says, once for each kind, what the destination cannot keep.
+    pub(super) fn tell_ignored(&self, ignored: &Ignored) {
+        let before = {
+            let mut told = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *told;
+            *told = before.or(*ignored);
+            before
+        };
+        if ignored.mode && !before.mode {
+            self.tell(Event::Notice(
+                "the destination's file system keeps no permission bits; they are left out"
+                    .to_owned(),
+            ));
+        }
+        if ignored.attributes && !before.attributes {
+            self.tell(Event::Notice("some extended attributes or access lists cannot be kept at the destination; they are left out".to_owned()));
+        }
+    }
+
+    pub(super) fn set_tree(&self, tree: Tree) {
+        let _ = self.tree.set(tree);
+    }
+
+    /// The job's root; `None` as long as it is not there, as under `/L`.
+    pub(super) fn tree(&self) -> Option<&Tree> {
+        self.tree.get()
+    }
+
+    /// The files on their way in. Nothing is on its way before the root was planned.
+    pub(super) fn receiver(&self) -> &Receiver {
+        self.receiver.get_or_init(|| {
+            let tree = self.tree().expect("content comes after the root was planned");
+            Receiver::new(tree, &self.setup.peer, Arc::clone(&self.durable))
+        })
+    }
+
+    /// Makes durable what came of files that are not finished, for the next attempt.
+    pub(super) fn keep_unfinished(&self) {
+        if let Some(receiver) = self.receiver.get() {
+            receiver.park(self.now());
+        }
+    }
+
+    /// Makes the last changes durable: directories, their metadata, deletions.
+    pub(super) fn sync_last(&self) {
+        if !self.changed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(index) = &self.setup.index
+            && let Err(error) = index.flush()
+        {
+            tracing::warn!(%error, "the index could not be made durable");
+        }
+        if self.durable.mode() != Durability::None
+            && let Err(error) = self.durable.syncs().file_system()
+        {
+            self.setup.share.mark_degraded();
+            self.tell(Event::Notice(format!(
+                "the destination's file system failed to sync: {error}; check its disk"
+            )));
+        }
+    }
+
+    /// Waits until every listing was planned and nothing is in work; false if the job was stopped before.
+    pub(super) fn wait_until_idle(&self) -> bool {
+        let mut progress = self.progress();
+        while !self.stop.is_set() && !progress.ledger.is_idle() {
+            progress = self.moved_on.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        !self.stop.is_set()
+    }
+
+    /// Puts a planned directory's entries in work. Call it after the plan was told.
+    pub(super) fn begin_folder(&self, folder: &Arc<Folder>, entries: u64) {
+        let done = {
+            let mut progress = self.progress();
+            let done = progress.ledger.plan(folder.id, entries);
+            if !done {
+                progress.folders.insert(folder.id, Arc::clone(folder));
+            }
+            done
+        };
+        if done {
+            self.finish_folder(folder);
+        }
+        self.tell_settled();
+    }
+
+    /// Tells what became of an entry, and settles its directory with the last.
+    pub(super) fn finish_entry(&self, entry: EntryId, result: OutcomeResult) {
+        let failed = matches!(result, OutcomeResult::Failed(_));
+        self.tell(Event::Outcome(entry, result));
+        let done = {
+            let mut progress = self.progress();
+            if failed && let Some(folder) = progress.folders.get(&entry.dir) {
+                folder.copy_failed.store(true, Ordering::Release);
+            }
+            if progress.ledger.finish(entry.dir) {
+                progress.folders.remove(&entry.dir)
+            } else {
+                None
+            }
+        };
+        if let Some(folder) = done {
+            self.finish_folder(&folder);
+        }
+        self.tell_settled();
+        self.moved_on.notify_all();
+    }
+
+    fn tell_settled(&self) {
+        let settled = {
+            let mut progress = self.progress();
+            let settled = progress.ledger.settled();
+            if settled.0 == progress.told {
+                return;
+            }
+            progress.told = settled.0;
+            settled
+        };
+        self.tell(Event::Settled(settled));
+    }
+
+    /// Gives a directory the metadata that the job asks for, now that nothing in it is in work.
+    fn finish_folder(&self, folder: &Arc<Folder>) {
+        if !folder.has_removals.load(Ordering::Acquire) {
+            self.stamp(folder);
+        }
+        folder.let_go();
+    }
+
+    /// Sets a directory's metadata where it differs from what the job asks for.
+    pub(super) fn stamp(&self, folder: &Folder) {
+        let policy = &self.setup.policy;
+        if policy.list_only || folder.avoided {
+            return;
+        }
+        let mut change = MetaChange::new(&folder.meta, policy.dcopy, self.setup.rights.owner);
+        if folder.parent.is_none() {
+            // The root belongs to the destination: only its time follows the source.
+            change = MetaChange { modified: change.modified, ..MetaChange::default() };
+        }
+        let attributes = folder.parent.is_some().then_some(&*folder.attributes);
+        if let Some(found) = &folder.found {
+            let differs = change.modified.is_some_and(|time| time != found.modified)
+                || change
+                    .mode
+                    .is_some_and(|mode| mode != found.mode & crate::disk::metadata::MODE_MAX)
+                || change.owner.is_some_and(|owner| owner != (found.owner, found.group));
+            let stale_time = folder.is_touched() && change.modified.is_some();
+            if !differs && !stale_time {
+                return;
+            }
+        }
+        let set = self.open(folder).and_then(|handle| match (&folder.found, attributes) {
+            // A directory that was there keeps its attributes if there is nothing to set, sparing a look at them.
+            (Some(_), Some([])) | (_, None) => handle.set_own_meta(&change, None),
+            (_, Some(attributes)) => handle.set_own_meta(&change, Some(attributes)),
+        });
+        self.note_change();
+        if let Err(error) = set {
+            let failure = fault::failure(Operation::StampFile, &error);
+            self.tell(Event::Notice(format!(
+                "{}: the directory's metadata could not be set: {}",
+                folder.path, failure.reason
+            )));
+        }
+    }
+
+    /// The directory itself, opened if nobody holds it.
+    pub(super) fn open(&self, folder: &Folder) -> std::io::Result<DirHandle> {
+        if let Some(handle) = folder.held() {
+            return Ok(handle);
+        }
+        let tree = self.tree().ok_or(std::io::ErrorKind::NotFound)?;
+        let handle = tree.root.open_path(&folder.path)?;
+        folder.hold(handle.clone());
+        Ok(handle)
+    }
+
+    /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
+    pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Failure> {
+        match self.open(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            opened => {
+                return opened.map_err(|error| {
+                    fault::failure(Operation::AccessDestinationDirectory, &error)
+                });
+            }
+        }
+        let create = |error: &std::io::Error| fault::failure(Operation::CreateDirectory, error);
+        let Some((parent, (_, name))) = folder.parent.as_ref().zip(folder.path.split_last()) else {
+            return Err(create(&std::io::ErrorKind::NotFound.into()));
+        };
+        let above = self.open_or_make(parent)?;
+        let handle = match above.make_dir(&name) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                above.open_dir(&name)
+            }
+            made => made,
+        }
+        .map_err(|error| create(&error))?;
+        folder.hold(handle.clone());
+        parent.touch();
+        self.stamp_again(parent);
+        Ok(handle)
+    }
+
+    /// Restores the time of a directory that was settled before one of its own was made after all.
+    fn stamp_again(&self, folder: &Arc<Folder>) {
+        let in_work = self.progress().folders.contains_key(&folder.id);
+        if !in_work && !folder.has_removals.load(Ordering::Acquire) {
+            self.stamp(folder);
+            folder.let_go();
+        }
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn disk_mode(durability: quicopy_protocol::options::Durability) -> Durability {
+    use quicopy_protocol::options::Durability as Asked;
+    match durability {
+        Asked::Group => Durability::Group,
+        Asked::File => Durability::File,
+        Asked::None => Durability::None,
+    }
+}

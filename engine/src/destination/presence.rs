@@ -1,0 +1,79 @@
+//! What the disk says, in the terms of the planner.
+
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::meta::Kind;
+use quicopy_protocol::path::{Name, PARTIAL_PREFIX, RelPath};
+
+use super::job::Job;
+use crate::compare::{Listed, Present};
+use crate::disk::{DirHandle, DiskEntry, DiskKind, Stat};
+use crate::purge::TreeLister;
+
+/// One entry; the text of a link is read.
+pub(super) fn present(dir: &DirHandle, name: &Name, stat: &Stat) -> Present {
+    let kind = match stat.kind {
+        DiskKind::File => Kind::File,
+        DiskKind::Directory => Kind::Directory,
+        DiskKind::Link => Kind::Link { target: dir.read_link(name).unwrap_or_default() },
+        DiskKind::Special => Kind::Special,
+    };
+    Present {
+        kind,
+        size_bytes: stat.size_bytes,
+        modified: stat.modified,
+        mode: stat.mode,
+        device: stat.device,
+        inode: stat.inode,
+        changed: stat.changed,
+        mounted: dir.is_mount_point(stat),
+    }
+}
+
+/// A directory's listing.
+pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>) -> Vec<Listed> {
+    let listed = |DiskEntry { name, stat }| {
+        let present = present(dir, &name, &stat);
+        Listed { name, present }
+    };
+    entries.into_iter().map(listed).collect()
+}
+
+/// Whether a file system begins at this directory. What cannot be told counts as yes, which protects more.
+pub(super) fn is_file_system_root(dir: &DirHandle) -> bool {
+    dir.own_stat().map_or(true, |stat| stat.is_mount)
+}
+
+/// A name beside a directory's entry that no sender can give: the same for the same entry, so that a next try finds it.
+pub(super) fn reserved_name(peer: &[u8; 32], dir: &RelPath, name: &Name) -> Name {
+    let hash = blake3::Hasher::new()
+        .update(peer)
+        .update(dir.as_bytes())
+        .update(b"/")
+        .update(name.as_bytes())
+        .finalize();
+    Name::new(format!("{PARTIAL_PREFIX}{}.part", &hash.to_hex()[..32]).into_bytes())
+        .expect("a prefix and hexadecimal digits are a name")
+}
+
+/// The failure of an entry that somebody changed at the destination after it was listed.
+pub(super) fn changed_meanwhile() -> Failure {
+    Failure::new(
+        Operation::CopyFile,
+        32,
+        "changed at the destination during the job, so it was left alone; run again",
+    )
+}
+
+/// Lists directories below the job's root for walks of extra trees.
+pub(super) struct Lister<'a> {
+    pub(super) job: &'a Job,
+}
+
+impl TreeLister for Lister<'_> {
+    fn list(&mut self, dir: &RelPath) -> Option<Vec<Listed>> {
+        let tree = self.job.tree()?;
+        let handle = tree.root.open_path(dir).ok()?;
+        let entries = handle.list().ok()?;
+        Some(all(&handle, entries))
+    }
+}

@@ -1,0 +1,224 @@
+//! Puts entries in work: makes links, sets metadata, and asks for content, as far as the window allows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, select};
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::meta::{Kind, WantId};
+use quicopy_protocol::options::CopyMode;
+use quicopy_protocol::path::RelPath;
+use quicopy_protocol::verdict::{Action, Origins, OutcomeResult};
+
+use super::event::Event;
+use super::finisher::{Finisher, Try};
+use super::job::Job;
+use super::window::Weight;
+use super::work::Work;
+use super::{links, presence};
+use crate::commit::{Order, Place, Ready};
+use crate::disk::{DirHandle, MetaChange};
+use crate::fault;
+use crate::receive::{ReceiveError, Target};
+use crate::retry::RetryPolicy;
+
+/// How often the scheduler looks whether the job was stopped, when it has nothing else to do.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// Why an entry is not on its way.
+struct Refused {
+    failure: Failure,
+    is_transient: bool,
+}
+
+impl From<ReceiveError> for Refused {
+    fn from(error: ReceiveError) -> Self {
+        Self { failure: error.failure(), is_transient: error.is_transient() }
+    }
+}
+
+impl Refused {
+    fn for_good(failure: Failure) -> Self {
+        Self { failure, is_transient: false }
+    }
+}
+
+/// Puts entries in work, one after the other.
+pub(super) struct Scheduler<'a> {
+    job: &'a Job,
+    finisher: &'a Finisher<'a>,
+    work: Receiver<Work>,
+    commits: Sender<Order<Try>>,
+    /// Entries to try again, by when; the number tells apart what is due at the same time.
+    waiting: BTreeMap<(Instant, u64), Try>,
+    waited: u64,
+    next_want: u64,
+}
+
+impl<'a> Scheduler<'a> {
+    pub(super) fn new(
+        job: &'a Job,
+        finisher: &'a Finisher<'a>,
+        work: Receiver<Work>,
+        commits: Sender<Order<Try>>,
+    ) -> Self {
+        Self { job, finisher, work, commits, waiting: BTreeMap::new(), waited: 0, next_want: 0 }
+    }
+
+    /// Runs until the job is stopped or over.
+    pub(super) fn run(mut self) {
+        let mut open = true;
+        while !self.job.stop.is_set() {
+            while let Some(entry) = self.due() {
+                self.begin(entry);
+            }
+            let wait = match self.waiting.first_key_value() {
+                Some(((due, _), _)) => due.saturating_duration_since(self.job.now()).min(IDLE),
+                None => IDLE,
+            };
+            let work = if open { self.work.clone() } else { crossbeam_channel::never() };
+            select! {
+                recv(work) -> work => match work {
+                    Ok(work) => self.begin(Try {
+                        work: Arc::new(work),
+                        retries: RetryPolicy::new(self.job.setup.policy.retry),
+                    }),
+                    Err(_) => open = false,
+                },
+                recv(self.finisher.again()) -> again => {
+                    if let Ok((due, entry)) = again {
+                        self.lay_aside(due, entry);
+                    }
+                }
+                default(wait) => {}
+            }
+        }
+    }
+
+    fn lay_aside(&mut self, due: Instant, entry: Try) {
+        self.waited += 1;
+        self.waiting.insert((due, self.waited), entry);
+    }
+
+    fn due(&mut self) -> Option<Try> {
+        let entry = self.waiting.first_entry()?;
+        (entry.key().0 <= self.job.now()).then(|| entry.remove())
+    }
+
+    fn begin(&mut self, entry: Try) {
+        let work = Arc::clone(&entry.work);
+        let begun = match (work.action, &work.entry.kind) {
+            (Action::Fail, _) => Err(Refused::for_good(Failure::new(
+                Operation::CopyFile,
+                32,
+                "changed at the destination since the last job, and /CONFLICT:fail leaves it alone",
+            ))),
+            (Action::Restamp, _) => self.restamp(&work),
+            (_, Kind::Link { target }) => self.link(&work, target).map(Some),
+            (_, Kind::File) if self.job.setup.policy.mode == CopyMode::CreateEmpty => {
+                self.create_empty(&work).map(Some)
+            }
+            (_, Kind::File) => return self.ask(entry),
+            // Directories are made by the comparer, and nothing else is put in work.
+            (_, Kind::Directory | Kind::Special) => Ok(None),
+        };
+        match begun {
+            Ok(Some(ready)) => self.finisher.ready(entry, Box::new(ready), &self.commits),
+            Ok(None) => self.finisher.finish(work.id, OutcomeResult::Done(Origins::default())),
+            Err(Refused { failure, is_transient }) => {
+                self.finisher.failed(entry, failure, is_transient);
+            }
+        }
+    }
+
+    fn restamp(&self, work: &Work) -> Result<Option<Ready>, Refused> {
+        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+        self.look(work, &dir)?;
+        dir.set_meta(&work.entry.name, &self.change(work), None).map_err(|error| Refused {
+            failure: fault::failure(Operation::ChangeAttributes, &error),
+            is_transient: fault::is_transient(&error),
+        })?;
+        self.job.note_change();
+        Ok(None)
+    }
+
+    fn link(&self, work: &Work, text: &[u8]) -> Result<Ready, Refused> {
+        let setup = &self.job.setup;
+        let dir = setup.below_share(&work.folder.path).unwrap_or(RelPath::ROOT);
+        if !setup.rights.outside_links && links::leads_outside(&dir, text) {
+            return Err(Refused::for_good(Failure::new(
+                Operation::CopyFile,
+                5,
+                "a link that leads out of the share needs outside_links = true for the share and the permit \
+                 outside-links: quicopy-agent peers permit",
+            )));
+        }
+        let target = self.target(work)?;
+        Ok(self.job.receiver().link(target, text)?)
+    }
+
+    fn create_empty(&self, work: &Work) -> Result<Ready, Refused> {
+        let target = self.target(work)?;
+        Ok(self.job.receiver().empty_file(target)?)
+    }
+
+    /// Asks for a file's content, once the window has room.
+    fn ask(&mut self, entry: Try) {
+        let weight = Weight::of(entry.work.entry.meta.size_bytes);
+        if !self.job.window.acquire(weight) {
+            return;
+        }
+        let want = WantId(self.next_want);
+        let id = entry.work.id;
+        let begun = self
+            .target(&entry.work)
+            .and_then(|target| Ok(self.job.receiver().begin(want, target, self.job.now())?));
+        match begun {
+            Ok(basis) => {
+                self.next_want += 1;
+                self.finisher.take_off(want, entry, weight);
+                self.job.tell(Event::Want { want, entry: id, basis });
+            }
+            Err(Refused { failure, is_transient }) => {
+                self.job.window.release(weight);
+                self.finisher.failed(entry, failure, is_transient);
+            }
+        }
+    }
+
+    fn target(&self, work: &Work) -> Result<Target, Refused> {
+        let policy = &self.job.setup.policy;
+        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+        let place = self.look(work, &dir)?;
+        Ok(Target {
+            name: work.entry.name.clone(),
+            path: work.path(),
+            size_bytes: work.entry.meta.size_bytes,
+            change: self.change(work),
+            delta: policy.delta,
+            place,
+            dir,
+        })
+    }
+
+    fn change(&self, work: &Work) -> MetaChange {
+        let setup = &self.job.setup;
+        MetaChange::new(&work.entry.meta, setup.policy.copy, setup.rights.owner)
+    }
+
+    /// A second look at the target: it must be what the plan was made for.
+    fn look(&self, work: &Work, dir: &DirHandle) -> Result<Place, Refused> {
+        let Some(planned) = &work.present else { return Ok(Place::New) };
+        let name = &work.entry.name;
+        let found = dir.stat(name).map_err(|error| Refused {
+            failure: fault::failure(Operation::CopyFile, &error),
+            is_transient: fault::is_transient(&error),
+        })?;
+        let Some(found) = found else { return Ok(Place::New) };
+        if presence::present(dir, name, &found) != *planned {
+            return Err(Refused::for_good(presence::changed_meanwhile()));
+        }
+        Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })
+    }
+}

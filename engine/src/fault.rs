@@ -1,0 +1,113 @@
+//! What an error of the operating system means to a job: its number in Robocopy's terms, and whether waiting may help.
+
+use std::io;
+
+use quicopy_protocol::code::{Failure, Operation};
+use rustix::io::Errno;
+
+/// Turns an error into what travels and is logged: Windows error number, and the reason in words.
+pub fn failure(operation: Operation, error: &io::Error) -> Failure {
+    Failure::new(operation, windows_code(error), reason(error))
+}
+
+/// The reason in words, without the number that the standard library appends, and with what to do where that is known.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
+    match errno(error) {
+        Some(Errno::NOSPC) => format!("{text}; free some space at the destination and run again"),
+        Some(Errno::DQUOT) => {
+            format!("{text}; raise the quota or free some space at the destination")
+        }
+        Some(Errno::ROFS) => format!("{text}; remount the destination for writing"),
+        Some(Errno::NAMETOOLONG) => format!("{text} for the destination's file system"),
+        Some(Errno::MFILE | Errno::NFILE) => format!("{text}; raise the limit of open files"),
+        _ => text,
+    }
+}
+
+/// The Windows error number that says the same, so that existing readers of Robocopy's log keep working.
+///
+/// Source: Windows system error codes (winerror.h); 31, "a device is not functioning", stands for what has no counterpart.
+pub fn windows_code(error: &io::Error) -> u32 {
+    let Some(errno) = errno(error) else { return 31 };
+    match errno {
+        Errno::NOENT => 2,
+        Errno::NOTDIR => 267,
+        Errno::MFILE | Errno::NFILE => 4,
+        Errno::ACCESS | Errno::PERM => 5,
+        Errno::NOMEM => 8,
+        Errno::XDEV => 17,
+        Errno::ROFS => 19,
+        Errno::BUSY | Errno::TXTBSY => 32,
+        Errno::NOTSUP | Errno::NOSYS => 50,
+        Errno::HOSTUNREACH | Errno::NETUNREACH => 53,
+        Errno::CONNRESET | Errno::STALE => 64,
+        Errno::NOSPC | Errno::DQUOT => 112,
+        Errno::TIMEDOUT => 121,
+        Errno::INVAL | Errno::ILSEQ => 123,
+        Errno::NOTEMPTY => 145,
+        Errno::EXIST => 183,
+        Errno::NAMETOOLONG => 206,
+        Errno::FBIG => 223,
+        Errno::IO => 1117,
+        Errno::LOOP => 1921,
+        _ => 31,
+    }
+}
+
+/// Whether the same operation may succeed later without anybody doing anything: a lock, a busy file, a disk that
+/// others may free. What is wrong with the name or the kind of the entry stays wrong.
+pub fn is_transient(error: &io::Error) -> bool {
+    match errno(error) {
+        Some(errno) => !matches!(
+            errno,
+            Errno::NAMETOOLONG
+                | Errno::INVAL
+                | Errno::ILSEQ
+                | Errno::LOOP
+                | Errno::NOTDIR
+                | Errno::ISDIR
+                | Errno::FBIG
+                | Errno::NOTSUP
+                | Errno::NOSYS
+                | Errno::ROFS
+                | Errno::XDEV
+                | Errno::PERM
+        ),
+        None => error.kind() == io::ErrorKind::Interrupted,
+    }
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    Errno::from_io_error(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(errno: Errno, code: u32, transient: bool) {
+        let error = io::Error::from(errno);
+        assert_eq!((windows_code(&error), is_transient(&error)), (code, transient), "{errno:?}");
+    }
+
+    #[test]
+    fn errors_carry_the_numbers_that_log_readers_know() {
+        check(Errno::NOENT, 2, true);
+        check(Errno::ACCESS, 5, true);
+        check(Errno::TXTBSY, 32, true);
+        check(Errno::NOSPC, 112, true);
+        check(Errno::NAMETOOLONG, 206, false);
+        check(Errno::NOTDIR, 267, false);
+    }
+
+    #[test]
+    fn the_reason_is_a_clause_that_says_what_to_do() {
+        let failure = failure(Operation::CopyFile, &io::Error::from(Errno::NOSPC));
+        assert_eq!(
+            failure.reason,
+            "no space left on device; free some space at the destination and run again"
+        );
+    }
+}

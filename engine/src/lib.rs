@@ -1,0 +1,20 @@
+//! Being written.
+
+pub mod chunk;
+pub mod commit;
+pub mod compare;
+pub mod crash;
+pub mod destination;
+pub mod disk;
+pub mod fault;
+pub mod filter;
+pub mod index;
+pub mod journal;
+pub mod names;
+pub mod plan;
+pub mod purge;
+pub mod receive;
+pub mod retry;
+pub mod scan;
+pub mod send;
+pub mod source;

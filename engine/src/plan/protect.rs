@@ -1,0 +1,100 @@
+//! What may never be deleted or replaced at the destination, whatever the job asks for.
+
+use quicopy_protocol::meta::Kind;
+use quicopy_protocol::path::{Name, RelPath};
+use quicopy_protocol::verdict::Kept;
+
+use super::Rules;
+use crate::compare::Listed;
+use crate::filter::Filter;
+
+/// Names that belong to a file system, not to its user, in its root directory.
+const SYSTEM_DIRS: [&str; 3] = ["lost+found", "System Volume Information", "$RECYCLE.BIN"];
+
+/// Which names a job leaves out; paths are below the job's root.
+pub trait NameRules {
+    /// Whether `/XF` leaves out the file (or link) `name` in `dir`.
+    fn file_excluded(&self, dir: &RelPath, name: &Name) -> bool;
+    /// Whether `/XD` leaves out the directory `path`.
+    fn dir_excluded(&self, path: &RelPath) -> bool;
+    /// Whether a file's name matches one of the job's file patterns, or there are none.
+    fn file_included(&self, name: &Name) -> bool;
+}
+
+impl NameRules for Filter {
+    fn file_excluded(&self, dir: &RelPath, name: &Name) -> bool {
+        self.file_name_excluded(dir, name)
+    }
+
+    fn dir_excluded(&self, path: &RelPath) -> bool {
+        self.dir_excluded(path)
+    }
+
+    fn file_included(&self, name: &Name) -> bool {
+        self.file_included(name)
+    }
+}
+
+/// Where an entry of the destination stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// In a directory that both sides have.
+    Walked,
+    /// In such a directory that is the root of a file system, or may be.
+    FileSystemRoot,
+    /// In a directory that only the destination has.
+    ExtraTree,
+}
+
+/// How an entry of the destination is guarded against deletion and replacement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Protection {
+    /// It is not.
+    Open,
+    /// It stays, and is named in the report.
+    Kept(Kept),
+    /// It is the agent's own: it stays and is never spoken of.
+    Private,
+}
+
+impl Protection {
+    /// Looks at one entry of the directory `dir` of the destination.
+    ///
+    /// An excluded name protects at every depth, inside extra trees too; there is no switch for the opposite. A pattern
+    /// of files protects what it does not include only where the source has been: a directory that only the destination
+    /// has goes with all it holds.
+    pub(crate) fn of(rules: &Rules<'_>, dir: &RelPath, listed: &Listed, place: Place) -> Self {
+        let Listed { name, present } = listed;
+        if name.is_reserved() {
+            return Self::Private;
+        }
+        if present.mounted || place == Place::FileSystemRoot && is_system_dir(name) {
+            return Self::Kept(Kept::Mount);
+        }
+        let is_dir = present.is_dir();
+        // A link may stand for either, so either list protects it.
+        let is_link = matches!(present.kind, Kind::Link { .. });
+        let is_excluded = |as_dir| match as_dir {
+            // A path beyond the limits is in no rule and in no list, so it is left alone.
+            true => dir.join(name).map_or(true, |path| rules.names.dir_excluded(&path)),
+            false => rules.names.file_excluded(dir, name),
+        };
+        if (is_dir || is_link) && is_excluded(true) || !is_dir && is_excluded(false) {
+            return Self::Kept(Kept::Named);
+        }
+        if place != Place::ExtraTree && !is_dir && !rules.names.file_included(name) {
+            return Self::Kept(Kept::NotIncluded);
+        }
+        Self::Open
+    }
+}
+
+fn is_system_dir(name: &Name) -> bool {
+    SYSTEM_DIRS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Whether the source's root holds anything that a person may have put there: neither the agent's own nor what a
+/// file system makes by itself, as on a disk just formatted.
+pub(crate) fn is_users(name: &Name) -> bool {
+    !name.is_reserved() && !is_system_dir(name)
+}

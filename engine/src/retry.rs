@@ -1,0 +1,84 @@
+//! Again, and when: one answer for files (`/R`, `/W`) and for the link.
+
+use std::time::Duration;
+
+use quicopy_protocol::options::Retry;
+
+/// Counts the tries of one operation, or of one link.
+///
+/// Holds no clock: ask [`next_wait`](Self::next_wait) after each failure, and wait that long before the next try.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    retry: Retry,
+    // At most `retry.retries`.
+    used: u32,
+    progress_bytes: u64,
+}
+
+impl RetryPolicy {
+    /// A fresh count.
+    pub fn new(retry: Retry) -> Self {
+        Self { retry, used: 0, progress_bytes: 0 }
+    }
+
+    /// Takes one retry and says how long to wait before it; `None` when all are used up.
+    pub fn next_wait(&mut self) -> Option<Duration> {
+        if self.used >= self.retry.retries {
+            return None;
+        }
+        self.used += 1;
+        Some(Duration::from_secs(self.retry.wait_seconds.into()))
+    }
+
+    /// How many retries are left.
+    pub fn retries_left(&self) -> u32 {
+        self.retry.retries - self.used
+    }
+
+    /// Starts the count anew if more is durable than ever before: a link that gets on, however slowly, is not given up.
+    ///
+    /// `durable_bytes` counts from the beginning of the job, over all of its attempts.
+    pub fn note_progress(&mut self, durable_bytes: u64) {
+        if durable_bytes > self.progress_bytes {
+            self.progress_bytes = durable_bytes;
+            self.used = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(retries: u32) -> RetryPolicy {
+        RetryPolicy::new(Retry { retries, wait_seconds: 5 })
+    }
+
+    fn waits(policy: &mut RetryPolicy) -> usize {
+        std::iter::from_fn(|| policy.next_wait()).take(100).count()
+    }
+
+    #[test]
+    fn so_many_retries_are_given_and_then_none() {
+        assert_eq!(waits(&mut policy(0)), 0);
+        assert_eq!(waits(&mut policy(2)), 2);
+        let mut two = policy(2);
+        assert_eq!(two.next_wait(), Some(Duration::from_secs(5)));
+        assert_eq!(two.retries_left(), 1);
+    }
+
+    #[test]
+    fn the_count_starts_anew_only_when_more_is_durable_than_before() {
+        let mut link = policy(2);
+        assert_eq!(waits(&mut link), 2);
+        link.note_progress(0);
+        assert_eq!(link.next_wait(), None);
+        link.note_progress(10);
+        assert_eq!(waits(&mut link), 2);
+        link.note_progress(10);
+        link.note_progress(9);
+        assert_eq!(link.next_wait(), None);
+        link.note_progress(11);
+        assert_eq!(link.retries_left(), 2);
+    }
+}

@@ -1,0 +1,133 @@
+//! Removing what was moved (`/MOV`, `/MOVE`): only what is still what was copied.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::meta::{Kind, Meta};
+use quicopy_protocol::path::{Name, RelPath};
+use rustix::fs::{AtFlags, OFlags};
+
+use super::Source;
+use super::open::open_below;
+use super::stat::{Identity, Links, Stat};
+use crate::fault;
+
+impl Source {
+    /// Removes the file or link at `path`, if it is the one that was copied, in the state in which it was copied.
+    ///
+    /// The look and the removal go through one handle of the directory. What was changed meanwhile stays.
+    ///
+    /// # Errors
+    /// It was changed, or cannot be removed.
+    pub fn remove_file(
+        &self,
+        path: &RelPath,
+        kind: &Kind,
+        meta: &Meta,
+        identity: &Identity,
+    ) -> Result<(), Failure> {
+        let fail = |error: io::Error| fault::failure(Operation::DeleteSourceFile, &error);
+        let Some((dir, name)) = path.split_last() else { return Ok(()) };
+        let dir = self.open_dir(&dir).map_err(fail)?;
+        // A link that was copied as a link is looked at itself; one that was followed, at what it leads to.
+        let links = match kind {
+            Kind::Link { .. } => Links::Refuse,
+            Kind::File | Kind::Directory | Kind::Special => Links::Follow,
+        };
+        let found = Stat::of_entry(dir.as_fd(), name.as_bytes(), links).map_err(fail)?;
+        let is_same = found.identity.is_same_file(identity)
+            && found.meta.size_bytes == meta.size_bytes
+            && found.meta.modified == meta.modified;
+        if !is_same {
+            return Err(Failure::new(
+                Operation::DeleteSourceFile,
+                32,
+                "changed after it was copied, so it was not removed; run again",
+            ));
+        }
+        unlink(&dir, &name, AtFlags::empty()).map_err(fail)
+    }
+
+    /// Removes the directory at `path` if it is empty; says whether it is gone. The root stays.
+    ///
+    /// # Errors
+    /// It is empty and cannot be removed.
+    pub fn remove_empty_dir(&self, path: &RelPath) -> Result<bool, Failure> {
+        let fail = |error: io::Error| fault::failure(Operation::DeleteSourceDirectory, &error);
+        let Some((dir, name)) = path.split_last() else { return Ok(false) };
+        let dir = self.open_dir(&dir).map_err(fail)?;
+        match unlink(&dir, &name, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            // Not empty, a link, or a mount point: it stays, as it should.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::ResourceBusy
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    fn open_dir(&self, path: &RelPath) -> io::Result<std::os::fd::OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open_below(self.root(), path, flags, self.links)
+    }
+}
+
+fn unlink(dir: impl AsFd, name: &Name, flags: AtFlags) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(dir, name.as_bytes(), flags)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[allow(clippy::disallowed_methods, reason = "trees for tests")]
+mod tests {
+    use quicopy_protocol::options::LinkPolicy;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_copied_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, "old").unwrap();
+        let stat = std::fs::metadata(&file).unwrap();
+        let source = Source::open(dir.path(), LinkPolicy::default()).unwrap();
+        let identity =
+            Identity { device: stat.dev(), inode: stat.ino(), changed: Default::default() };
+        let meta = Meta {
+            size_bytes: 3,
+            modified: quicopy_protocol::meta::Timestamp {
+                seconds: stat.mtime(),
+                nanos: stat.mtime_nsec() as u32,
+            },
+            ..Meta::default()
+        };
+        let path = RelPath::parse(b"a").unwrap();
+        let remove = |meta: &Meta| source.remove_file(&path, &Kind::File, meta, &identity);
+        assert!(remove(&Meta { size_bytes: 4, ..meta }).is_err());
+        assert!(file.exists());
+        remove(&meta).unwrap();
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_directory_goes_only_when_it_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        let source = Source::open(dir.path(), LinkPolicy::default()).unwrap();
+        let remove =
+            |path: &str| source.remove_empty_dir(&RelPath::parse(path.as_bytes()).unwrap());
+        assert_eq!(remove("a"), Ok(false));
+        assert_eq!(remove("a/b"), Ok(true));
+        assert_eq!(remove("a"), Ok(true));
+        assert_eq!(remove(""), Ok(false));
+    }
+}

@@ -1,0 +1,294 @@
+//! Links over real sockets on the loopback interface.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::VarInt;
+use rustls::crypto::ring::default_provider;
+use rustls::version::TLS13;
+
+use super::*;
+use crate::code::RefusalCode;
+use crate::limits::CHUNK_BYTES_MAX;
+use crate::link::{AgentLink, Capacities, Close, CloseCode, LinkClosed, SenderLink};
+use crate::message::{Chunk, Lane, Message, Notice, Ping, ScanEnd};
+use crate::meta::{Digest, WantId};
+
+const RESET_KEY: [u8; 64] = [7; 64];
+
+fn tls() -> (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["quicopy".to_owned()]).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![made.cert.der().clone()],
+            rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into(),
+        )
+        .unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+/// Both sockets and a connection between them.
+struct Wire {
+    listener: Listener,
+    _dialer: Dialer,
+    at_sender: Connection,
+    at_agent: Connection,
+}
+
+async fn connect() -> Wire {
+    let (server, client) = tls();
+    let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), server, &RESET_KEY).unwrap();
+    let dialer = Dialer::bind().unwrap();
+    let address = listener.local_addr().unwrap();
+    let accept = async { listener.accept().await.unwrap().complete().await.unwrap().0 };
+    let (at_agent, at_sender) = tokio::join!(accept, dialer.connect(address, client));
+    Wire { at_sender: at_sender.unwrap(), at_agent, listener, _dialer: dialer }
+}
+
+async fn links() -> (SenderLink, AgentLink, Wire) {
+    let wire = connect().await;
+    let (sender, agent) = tokio::join!(
+        sender_link(wire.at_sender.clone(), Capacities::default()),
+        agent_link(wire.at_agent.clone(), Capacities::default())
+    );
+    (sender.unwrap(), agent.unwrap(), wire)
+}
+
+fn ping(number: u64) -> Message {
+    Message::Ping(Ping { number })
+}
+
+fn chunk(want: u64, bytes: usize) -> Message {
+    let data = Bytes::from(vec![want as u8; bytes]);
+    Chunk { want: WantId(want), offset: 0, digest: Digest::of(&data), data }.into()
+}
+
+#[tokio::test]
+async fn every_lane_carries_its_messages() {
+    let (sender, agent, _wire) = links().await;
+    let listed = Message::from(ScanEnd { directories: 1 });
+    let notice = Message::from(Notice { text: "coarse times".into() });
+    sender.control_tx.send(ping(1)).await.unwrap();
+    sender.listing_tx.send(listed.clone()).await.unwrap();
+    sender.content_tx.send(chunk(3, 10)).await.unwrap();
+    agent.control_tx.send(ping(2)).await.unwrap();
+    agent.verdict_tx.send(notice.clone()).await.unwrap();
+    assert_eq!(agent.control_rx.recv().await, Ok(ping(1)));
+    assert_eq!(agent.listing_rx.recv().await, Ok(listed));
+    assert_eq!(agent.content_rx.recv().await, Ok(chunk(3, 10)));
+    assert_eq!(sender.control_rx.recv().await, Ok(ping(2)));
+    assert_eq!(sender.verdict_rx.recv().await, Ok(notice));
+}
+
+#[tokio::test]
+async fn large_content_arrives_whole_over_all_streams() {
+    const CHUNKS: u64 = 48;
+    let (sender, agent, _wire) = links().await;
+    let send = async {
+        for want in 0..CHUNKS {
+            sender.content_tx.send(chunk(want, CHUNK_BYTES_MAX)).await.unwrap();
+        }
+        sender.end.close(Close::finished());
+        sender.end.closed().await
+    };
+    let receive = async {
+        let mut arrived = Vec::new();
+        while let Ok(message) = agent.content_rx.recv().await {
+            let Message::Chunk(chunk) = message else { panic!("{}", message.name()) };
+            assert_eq!(Digest::of(&chunk.data), chunk.digest);
+            arrived.push(chunk.want.0);
+        }
+        arrived.sort_unstable();
+        arrived
+    };
+    let (closed, arrived) = tokio::join!(send, receive);
+    assert_eq!(arrived, (0..CHUNKS).collect::<Vec<_>>());
+    assert_eq!(closed, LinkClosed::Local(Close::finished()));
+    assert_eq!(agent.end.closed().await, LinkClosed::Peer(Close::finished()));
+    let content_bytes = CHUNKS * CHUNK_BYTES_MAX as u64;
+    assert!(sender.wire.sent() > content_bytes, "{:?}", sender.wire);
+    assert!(agent.wire.received() > content_bytes, "{:?}", agent.wire);
+}
+
+#[tokio::test]
+async fn the_last_words_arrive_and_then_the_reason() {
+    let (sender, agent, _wire) = links().await;
+    let close = Close {
+        code: CloseCode::Refused(RefusalCode::Busy),
+        reason: "held by backup@a since 10:00".into(),
+    };
+    agent.control_tx.send(ping(9)).await.unwrap();
+    agent.end.close(close.clone());
+    assert_eq!(sender.control_rx.recv().await, Ok(ping(9)));
+    assert!(sender.control_rx.recv().await.is_err());
+    assert_eq!(sender.end.closed().await, LinkClosed::Peer(close.clone()));
+    assert_eq!(agent.end.closed().await, LinkClosed::Local(close));
+    assert!(sender.listing_tx.send(ping(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_link_that_is_dropped_is_abandoned() {
+    let (sender, agent, _wire) = links().await;
+    drop(sender);
+    assert_eq!(agent.end.closed().await, LinkClosed::Peer(Close::abandoned()));
+    assert!(agent.listing_rx.recv().await.is_err());
+}
+
+#[test]
+fn an_agent_that_was_restarted_ends_the_old_connections_at_once() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (ours, agents) = (runtime(), runtime());
+    let (server, client) = tls();
+    let listen = |address| Listener::bind(address, Arc::clone(&server), &RESET_KEY);
+    let listener = agents.block_on(async { listen((Ipv4Addr::LOCALHOST, 0).into()) }).unwrap();
+    let address = listener.local_addr().unwrap();
+    let agent = agents.spawn(async move {
+        let connection = listener.accept().await.unwrap().complete().await.unwrap().0;
+        agent_link(connection, Capacities::default()).await.unwrap()
+    });
+    let sender = ours.block_on(async {
+        let connection = Dialer::bind().unwrap().connect(address, client).await.unwrap();
+        sender_link(connection, Capacities::default()).await.unwrap()
+    });
+    let agent = ours.block_on(agent).unwrap();
+    // As a kill would: its tasks stop where they are, and no last packet is sent.
+    agents.shutdown_timeout(Duration::from_secs(1));
+    ours.block_on(async {
+        let _restarted = listen(address).unwrap();
+        sender.control_tx.send(ping(1)).await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(5), sender.end.closed()).await;
+        let lost = LinkClosed::Lost { reason: "reset by peer".into() };
+        assert_eq!(closed, Ok(lost));
+    });
+    drop(agent);
+}
+
+#[tokio::test]
+async fn a_frame_beyond_its_limit_closes_the_connection_with_the_code() {
+    let wire = connect().await;
+    let agent = tokio::spawn(agent_link(wire.at_agent, Capacities::default()));
+    let (mut control, _answer) = wire.at_sender.open_bi().await.unwrap();
+    control.write_all(&[1]).await.unwrap();
+    let agent = agent.await.unwrap().unwrap();
+    control.write_all(&[0xff, 0xff, 0xff, 0xff, 1, 0]).await.unwrap();
+    let quinn::ConnectionError::ApplicationClosed(frame) = wire.at_sender.closed().await else {
+        panic!("closed otherwise")
+    };
+    assert_eq!(frame.error_code, VarInt::from_u32(0x19));
+    assert!(String::from_utf8_lossy(&frame.reason).contains("4294967295 bytes"));
+    assert!(matches!(agent.end.closed().await, LinkClosed::Local(_)));
+}
+
+#[track_caller]
+fn assert_protocol(error: quinn::ConnectionError, text: &str) {
+    let quinn::ConnectionError::ApplicationClosed(frame) = error else { panic!("{error}") };
+    assert_eq!(frame.error_code, VarInt::from_u32(0x19));
+    let reason = String::from_utf8_lossy(&frame.reason).into_owned();
+    assert!(reason.contains(text), "{reason}");
+}
+
+#[tokio::test]
+async fn a_lane_opened_twice_or_unknown_closes_the_connection() {
+    async fn check(lane: u8) {
+        let wire = connect().await;
+        let agent = tokio::spawn(agent_link(wire.at_agent.clone(), Capacities::default()));
+        let (mut control, _answer) = wire.at_sender.open_bi().await.unwrap();
+        control.write_all(&[1]).await.unwrap();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = wire.at_sender.open_uni().await.unwrap();
+            stream.write_all(&[lane]).await.unwrap();
+            streams.push(stream);
+        }
+        let _agent = agent.await.unwrap().unwrap();
+        assert_protocol(wire.at_sender.closed().await, "not one of the lanes");
+    }
+    tokio::join!(check(2), check(4), check(16), check(99));
+}
+
+#[tokio::test]
+async fn a_message_on_another_lane_closes_the_connection() {
+    let wire = connect().await;
+    let agent = tokio::spawn(agent_link(wire.at_agent.clone(), Capacities::default()));
+    let (mut control, _answer) = wire.at_sender.open_bi().await.unwrap();
+    let frame = crate::codec::encode(&chunk(1, 5)).unwrap().to_vec();
+    control.write_all(&[&[1], &*frame].concat()).await.unwrap();
+    let _agent = agent.await.unwrap().unwrap();
+    let expected = format!("on the {:?} lane", Lane::Control);
+    assert_protocol(wire.at_sender.closed().await, &expected);
+}
+
+#[tokio::test]
+async fn a_control_frame_that_is_never_finished_closes_the_connection() {
+    let wire = connect().await;
+    let agent = tokio::spawn(agent_link(wire.at_agent.clone(), Capacities::default()));
+    let (mut control, _answer) = wire.at_sender.open_bi().await.unwrap();
+    control.write_all(&[1, 4]).await.unwrap();
+    let _agent = agent.await.unwrap().unwrap();
+    tokio::time::pause();
+    assert_protocol(wire.at_sender.closed().await, "not complete after 30 s");
+}
+
+#[tokio::test]
+async fn a_connection_that_begins_otherwise_is_no_link() {
+    let wire = connect().await;
+    let agent = tokio::spawn(agent_link(wire.at_agent.clone(), Capacities::default()));
+    let _pairing = pairing::PairingSender::open(&wire.at_sender).await.unwrap();
+    assert!(matches!(agent.await.unwrap(), Err(LinkError::NotControl)));
+    assert_protocol(wire.at_sender.closed().await, "control stream");
+}
+
+#[tokio::test]
+async fn a_pairing_is_asked_and_answered_and_bound_to_its_session() {
+    let wire = connect().await;
+    let secret = |connection| export_keying_material(connection, b"pairing", b"", 32).unwrap();
+    assert_eq!(secret(&wire.at_sender), secret(&wire.at_agent));
+    let at_agent = wire.at_agent.clone();
+    let agent = tokio::spawn(async move {
+        let mut agent = pairing::PairingAgent::accept(&at_agent).await.unwrap();
+        while let Some(body) = agent.request().await.unwrap() {
+            agent.reply([&b"re: "[..], &body].concat().into()).await.unwrap();
+        }
+    });
+    let mut sender = pairing::PairingSender::open(&wire.at_sender).await.unwrap();
+    for word in [&b"one"[..], b"two"] {
+        let answer = sender.ask(Bytes::from_static(word)).await.unwrap();
+        assert_eq!(answer, [b"re: ", word].concat());
+    }
+    sender.finish();
+    agent.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_listener_tells_its_peers() {
+    let (sender, _agent, wire) = links().await;
+    let close = Close { code: CloseCode::Refused(RefusalCode::Stopping), reason: String::new() };
+    wire.listener.close(&close).await;
+    assert_eq!(sender.end.closed().await, LinkClosed::Peer(close));
+    assert!(wire.listener.accept().await.is_none());
+}
+
+#[tokio::test]
+async fn a_dial_to_nobody_says_so() {
+    let (server, client) = tls();
+    let unused = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), server, &RESET_KEY).unwrap();
+    let address: SocketAddr = unused.local_addr().unwrap();
+    tokio::time::pause();
+    let error = Dialer::bind().unwrap().connect(address, client).await.unwrap_err();
+    assert!(matches!(error, DialError::TimedOut { .. }), "{error}");
+}

@@ -1,0 +1,259 @@
+//! What whole command lines come to.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use quicopy_protocol::options::{
+    ConflictPolicy, CopyFlags, CopyMode, DeleteLimit, Recurse, Retry, Rule,
+};
+
+use super::*;
+use crate::report::{LogFile, LogMode};
+
+const CWD: &str = "/home/ann";
+
+fn parse_args(args: &[OsString]) -> Result<Command, UsageError> {
+    let surroundings =
+        Surroundings { cwd: Path::new(CWD), home: Some(Path::new(CWD)), exists: &|_| false };
+    parse(args, surroundings)
+}
+
+fn parse_line(line: &str) -> Result<Command, UsageError> {
+    parse_args(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+}
+
+/// The job of `src dst` with these switches.
+fn job(switches: &str) -> Job {
+    match parse_line(&format!("src dst {switches}")) {
+        Ok(Command::Copy(job)) => *job,
+        wrong => panic!("{switches}: {wrong:?}"),
+    }
+}
+
+fn check_echo(switches: &str, options: &str) {
+    assert_eq!(job(switches).header.options, options, "{switches}");
+}
+
+#[test]
+fn the_switch_sets_of_every_day_are_jobs() {
+    for switches in [
+        "/MIR /R:3 /W:5 /LOG+:f /NP",
+        "/E /XO /R:3 /W:5 /LOG+:f /NP",
+        "/MIR /Z /R:5 /W:15 /LOG+:f /NP",
+        "/MIR /XD .git node_modules Temp obj bin /XF *.log *.tmp *.user",
+        "/MIR /L",
+        "/MIR /FFT /R:3 /W:5 /NP",
+        "/E /COPY:DAT /DCOPY:T /MT:16 /XJ /TEE",
+        "/L /E /XO /XN /XC",
+        "/MT:4 /Z",
+    ] {
+        job(switches);
+    }
+}
+
+#[test]
+fn the_sets_with_switches_that_are_not_built_say_so() {
+    for switches in [
+        "/MT:32 /R:5 /W:5 /B /MIR /IT /COPY:DATSO /DCOPY:DAT /NP /NFL /NDL /UNILOG:f",
+        "/E /ZB /LOG:f",
+        "/MIR /COPYALL /ZB /MT:64",
+        "/MOV /S /MAXAGE:7",
+        "/E /MON:1 /MOT:5",
+        "/RH:1800-0600 /PF",
+    ] {
+        let error = parse_line(&format!("src dst {switches}")).unwrap_err();
+        assert!(error.to_string().contains("not supported yet"), "{switches}: {error}");
+    }
+}
+
+#[test]
+fn options_are_echoed_as_robocopy_does() {
+    check_echo("", "*.* /DCOPY:DA /COPY:DAT /R:3 /W:5");
+    check_echo("/MIR", "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5");
+    check_echo("/E /V /COPY:DA", "*.* /V /S /E /DCOPY:DA /COPY:DAT /R:3 /W:5");
+    check_echo("/S /COPYALL /MT", "*.* /S /COPYALL /MT:8 /R:3 /W:5");
+    check_echo("/NODCOPY", "*.* /NODCOPY /COPY:DAT /R:3 /W:5");
+    check_echo("x.txt", "/DCOPY:DA /COPY:DAT /R:3 /W:5");
+    check_echo("*.*", "*.* /DCOPY:DA /COPY:DAT /R:3 /W:5");
+    check_echo(
+        "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /maxdelete:5%",
+        "*.* /DCOPY:DA /COPY:DAT /NP /LEV:2 /XJ /MAX:9 /BWLIMIT:2M /MAXDELETE:5% /R:2 /W:1",
+    );
+}
+
+#[test]
+fn both_spellings_mean_the_same() {
+    let slash = job("/MIR /R:7 /XD .git /LOG:f /MT:4 /CONFLICT:keep");
+    let long = job("--mirror --retries 7 --exclude-dir .git --log f --threads=4 --conflict keep");
+    assert_eq!(slash, long);
+}
+
+#[test]
+fn defaults_are_settled() {
+    let job = job("");
+    assert_eq!(job.source, Path::new("/home/ann/src"));
+    assert_eq!(job.destination, Destination::Local("/home/ann/dst".into()));
+    assert_eq!(job.policy.retry, Retry { retries: 3, wait_seconds: 5 });
+    assert_eq!((job.policy.copy, job.policy.dcopy), (CopyFlags::DAT, CopyFlags::DA));
+    assert_eq!(job.policy.selection.recurse, Recurse::RootOnly);
+    assert_eq!((job.threads, job.move_mode), (THREADS_DEFAULT, MoveMode::Keep));
+    assert!(job.policy.delta && !job.policy.purge && !job.report.multi_threaded);
+}
+
+#[test]
+fn switches_reach_the_policy() {
+    let job = job(
+        "/MIR /L /XL /IS /FFT /DST /SL /XJD /MIN:1 /MAX:9 /MAXDELETE:10 /FORCE /V /X /MOVE /CONFLICT:SKIP",
+    );
+    let policy = &job.policy;
+    assert!(
+        policy.purge
+            && policy.list_only
+            && policy.force
+            && policy.report_same
+            && policy.report_all_extras
+    );
+    assert!(policy.classes.exclude_lonely && policy.classes.include_same);
+    assert!(policy.tolerance.fat && policy.tolerance.daylight_saving);
+    assert!(policy.selection.links.recreate && policy.selection.links.exclude_dirs);
+    assert!(!policy.selection.links.exclude_files);
+    assert_eq!((policy.selection.min_bytes, policy.selection.max_bytes), (Some(1), Some(9)));
+    assert_eq!(policy.selection.recurse, Recurse::All);
+    assert_eq!(policy.max_delete, Some(DeleteLimit::Count(10)));
+    assert_eq!(policy.conflict, ConflictPolicy::Skip);
+    assert_eq!(job.move_mode, MoveMode::FilesAndDirectories);
+}
+
+#[test]
+fn of_contrary_switches_the_later_one_holds() {
+    assert!(
+        job("/COPYALL /COPY:D").policy.copy
+            == CopyFlags { data: true, times: true, ..CopyFlags::NONE }
+    );
+    assert!(job("/COPY:D /SEC").policy.copy.security);
+    assert_eq!(job("/R:1 /R:2").policy.retry.retries, 2);
+    let log = |switches| job(switches).report.log.unwrap();
+    let file = |mode| LogFile { path: "/home/ann/b".into(), mode };
+    assert_eq!(log("/LOG:a /LOG+:b"), file(LogMode::Append));
+    assert_eq!(log("/LOG+:a /LOG:b"), file(LogMode::Overwrite));
+}
+
+#[test]
+fn lists_become_rules_and_patterns() {
+    let job = job("*.txt a?.doc /XF *.tmp src/keep.log /XD .git /elsewhere/x /IF more.*");
+    let selection = &job.policy.selection;
+    assert_eq!(selection.include_files, ["*.txt", "a?.doc", "more.*"]);
+    let keep = Rule::Path(quicopy_protocol::path::RelPath::parse(b"keep.log").unwrap());
+    assert_eq!(selection.exclude_files, [Rule::Name("*.tmp".into()), keep]);
+    assert_eq!(selection.exclude_dirs, [Rule::Name(".git".into())]);
+    assert_eq!(job.notices.len(), 1);
+    assert!(job.notices[0].contains("/elsewhere/x"), "{:?}", job.notices);
+}
+
+#[test]
+fn what_makes_no_job_is_refused() {
+    for (line, said) in [
+        ("src", "No Destination Directory Specified"),
+        ("/MIR", "No Source Directory Specified"),
+        (r"\\A\Scripts$ dst", "run the sender there"),
+        ("host:share dst", "run the sender there"),
+        (r"C:\src dst", "no drive letters"),
+        ("src quicopy://b", "share is missing"),
+        ("src dst /XD a/b", "relative path"),
+        ("src dst /CREATE /NOCOPY", "cannot stand together"),
+        ("src dst /MOV /CREATE", "cannot stand together"),
+        ("src dst --retries x", "--retries"),
+        ("src dst --mirorr", "--mirror"),
+        ("src dst /IF a/b", "no pattern"),
+        ("pair b:0 token", "no address"),
+    ] {
+        let error = parse_line(line).unwrap_err().to_string();
+        assert!(error.contains(said), "{line}: {error}");
+    }
+    let long = format!("src dst /XF {}", "x".repeat(PATTERN_BYTES_MAX + 1));
+    assert!(matches!(parse_line(&long), Err(UsageError::Resolve(ResolveError::PatternsTooLong))));
+}
+
+#[test]
+fn create_and_nocopy_change_what_is_done_with_files() {
+    assert_eq!(job("/CREATE").policy.mode, CopyMode::CreateEmpty);
+    assert_eq!(job("/NOCOPY").policy.mode, CopyMode::Nothing);
+}
+
+#[test]
+fn subcommands_are_read() {
+    let pair = parse_line("pair b.example:5000 - --name branch --state-dir s").unwrap();
+    let address = Address { host: "b.example".into(), port: Some(5000) };
+    let (name, state_dir) = (Some("branch".into()), Some("s".into()));
+    assert_eq!(pair, Command::Pair { address, token: TokenFrom::Stdin, name, state_dir });
+    assert_eq!(parse_line("agents").unwrap(), Command::ListAgents { state_dir: None });
+    assert_eq!(parse_line("agents list").unwrap(), Command::ListAgents { state_dir: None });
+    let forget = Command::ForgetAgent { name: "b".into(), state_dir: None };
+    assert_eq!(parse_line("agents forget b").unwrap(), forget);
+    assert_eq!(parse_line("jobs --json").unwrap(), Command::Jobs { json: true, state_dir: None });
+    assert_eq!(parse_line("identity").unwrap(), Command::Identity { state_dir: None });
+    assert_eq!(parse_line("completions bash").unwrap(), Command::Completions(Shell::Bash));
+    assert_eq!(parse_line("man").unwrap(), Command::Man);
+    assert!(matches!(parse_line("pair --help").unwrap(), Command::Help(_)));
+    assert!(parse_line("pair b").is_err());
+}
+
+#[test]
+fn a_folder_may_be_called_like_a_subcommand() {
+    assert!(matches!(parse_line("./pair jobs"), Ok(Command::Copy(_))));
+}
+
+#[test]
+fn help_and_version_are_asked_for() {
+    assert_eq!(parse_line("").unwrap(), Command::RobocopyHelp);
+    assert_eq!(parse_line("/?").unwrap(), Command::RobocopyHelp);
+    assert!(matches!(parse_line("--help").unwrap(), Command::Help(_)));
+    assert_eq!(parse_line("--version").unwrap(), Command::Version);
+}
+
+#[test]
+fn every_row_is_documented_and_named_once() {
+    let mut slashes = std::collections::HashSet::new();
+    let mut longs = std::collections::HashSet::new();
+    for row in switch::switches() {
+        assert!(!row.help.is_empty() && !row.help.ends_with('.'), "{}", row.long);
+        assert!(longs.insert(row.long), "{}", row.long);
+        if let Some(slash) = row.slash {
+            assert!(slashes.insert(slash), "{slash}");
+            assert!(slash.starts_with('/') && slash.to_ascii_uppercase() == slash, "{slash}");
+            assert!(!not_yet::NOT_YET.contains(&slash), "{slash} is both built and not");
+        }
+    }
+}
+
+#[test]
+fn names_that_are_no_text_pass_as_paths() {
+    use std::os::unix::ffi::OsStringExt;
+    let source = OsString::from_vec(b"caf\xe9".to_vec());
+    match parse_args(&[source, "dst".into()]) {
+        Ok(Command::Copy(job)) => assert_eq!(job.header.source, "/home/ann/caf\\xe9/"),
+        wrong => panic!("{wrong:?}"),
+    }
+}
+
+fn any_token() -> impl Strategy<Value = OsString> {
+    use std::os::unix::ffi::OsStringExt;
+    let spelled: Vec<String> = switch::switches()
+        .flat_map(|row| [row.slash.unwrap_or("--json").to_owned(), format!("--{}", row.long)])
+        .collect();
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..8).prop_map(OsString::from_vec),
+        "[-/:\\\\a-zA-Z0-9.*=~@%]{0,12}".prop_map(OsString::from),
+        (proptest::sample::select(spelled), "(|[:=][0-9a-zA-Z@/%-]{0,9})")
+            .prop_map(|(head, value)| OsString::from(head + &value)),
+        proptest::sample::select(command::SUBCOMMANDS.to_vec()).prop_map(OsString::from),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_command_line_is_read_or_refused(args in proptest::collection::vec(any_token(), 0..8)) {
+        if let Err(error) = parse_args(&args) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Robocopy's report of a job: on the console, in a log, as JSON, and as progress.
+//!
+//! The run of a job tells a [`Report`] what happened, as [`ReportEvent`]s; each form is a function of those. Nothing
+//! here decides anything about a file. Standard output carries the report, standard error the progress.
+
+mod event;
+mod exit_code;
+mod header;
+mod json;
+mod line;
+mod options;
+mod progress;
+mod sink;
+mod size;
+mod summary;
+mod text;
+mod totals;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use quicopy_protocol::text::Escaped;
+
+pub use event::{CurrentFile, DirectoryClass, FileVerdict, Progress, ReportEvent};
+pub use exit_code::{Ending, ExitCode};
+pub use header::HeaderText;
+pub use json::SCHEMA;
+pub use options::{LogFile, LogMode, ReportOptions};
+pub use sink::LogError;
+pub use summary::{Column, Counts, Summary, Times};
+
+use progress::Bars;
+use sink::Sink;
+use text::TextReport;
+
+/// All that a job shows of itself.
+pub struct Report {
+    text: TextReport,
+    console: Sink,
+    log: Option<Sink>,
+    bars: Option<Bars>,
+}
+
+impl Report {
+    /// Opens the log, if there is one, and takes hold of standard output.
+    ///
+    /// # Errors
+    /// The log cannot be opened. Nothing has been shown; the job must not begin.
+    pub fn open(options: ReportOptions, header: HeaderText) -> Result<Self, LogError> {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal() && io::stderr().is_terminal();
+        let text = TextReport { options, header, zone: TimeZone::system() };
+        let mut report = Self::new(text, stdout)?;
+        let options = &report.text.options;
+        if is_terminal && !options.no_progress && !options.json {
+            report.bars = Some(Bars::new());
+        }
+        Ok(report)
+    }
+
+    fn new(text: TextReport, console: impl Write + Send + 'static) -> Result<Self, LogError> {
+        let log = match &text.options.log {
+            Some(log) => Some(Sink::new(sink::open_log(log)?)),
+            None => None,
+        };
+        let mut report = Self { text, console: Sink::new(console), log, bars: None };
+        report.name_log();
+        Ok(report)
+    }
+
+    /// Without `/TEE` the console learns only where the report is.
+    fn name_log(&mut self) {
+        let options = &self.text.options;
+        if let Some(log) = &options.log
+            && !options.tee
+            && !options.json
+        {
+            let path = Escaped(log.path.as_os_str().as_bytes());
+            self.console.write(format!("\n Log File : {path}\n").as_bytes());
+        }
+    }
+
+    /// Takes what happened, and when.
+    pub fn handle(&mut self, at: Timestamp, event: &ReportEvent) {
+        if let Some(bars) = &self.bars {
+            match event {
+                ReportEvent::Progress(progress) => return bars.show(progress),
+                ReportEvent::Finished { .. } => bars.clear(),
+                _ => {}
+            }
+        }
+        let options = &self.text.options;
+        let lines = self.text.render(at, event);
+        if let Some(log) = &mut self.log {
+            log.write(lines.as_bytes());
+        }
+        let console = &mut self.console;
+        if options.json {
+            console.write(&json::render(&self.text.header, event));
+        } else if !lines.is_empty() && (options.log.is_none() || options.tee) {
+            match &self.bars {
+                Some(bars) => bars.suspend(|| console.write(lines.as_bytes())),
+                None => console.write(lines.as_bytes()),
+            }
+        }
+    }
+
+    /// What ended the writing of the log before the job's end, such as a full disk.
+    pub fn log_failure(&self) -> Option<&io::Error> {
+        self.log.as_ref().and_then(Sink::failure)
+    }
+}
+
+/// The last line of `--json` for a command line that cannot be read: a summary of nothing, with exit code 16.
+pub fn json_of_nothing() -> Vec<u8> {
+    let finished = ReportEvent::Finished { summary: Box::default(), exit_code: ExitCode::FATAL };
+    json::render(&HeaderText::default(), &finished)
+}

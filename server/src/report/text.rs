@@ -1,0 +1,197 @@
+//! Robocopy's report: each event as the lines it comes to.
+//!
+//! Lines end with a line feed, on the console and in logs alike: this is a program of systems that end them so.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::path::RelPath;
+use quicopy_protocol::text::Escaped;
+use quicopy_protocol::verdict::{ExtraEntry, Removal};
+
+use super::event::{FileVerdict, ReportEvent};
+use super::header::{self, HeaderText};
+use super::line;
+use super::options::ReportOptions;
+use super::totals;
+
+/// Renders events. Holds nothing that changes, so a console and a log can share it.
+pub(super) struct TextReport {
+    pub options: ReportOptions,
+    pub header: HeaderText,
+    /// The zone of the header, the summary and error lines.
+    pub zone: TimeZone,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+impl TextReport {
+    /// The lines of one event that happened `at`; empty for what the options leave out.
+    pub(super) fn render(&self, at: Timestamp, event: &ReportEvent) -> String {
+        let options = &self.options;
+        match event {
+            ReportEvent::Started { .. } if options.no_header => String::new(),
+            ReportEvent::Started { .. } => header::render(&self.header, &self.local(at)),
+            ReportEvent::Directory { path, class, files } => {
+                self.directory(line::directory_label(*class), i128::from(*files), path)
+            }
+            ReportEvent::File(file) => self.file(file),
+            ReportEvent::Skipped { path, is_dir, reason, size_bytes, modified } => {
+                match line::filtered_label(*reason, options.verbose) {
+                    Some(label) if *is_dir => self.directory(
+                        &format!("{:>12}", format!("{} dir", label.trim())),
+                        -1,
+                        path,
+                    ),
+                    Some(_) if options.no_files => String::new(),
+                    Some(label) => {
+                        let name = self.name(Side::Source, path);
+                        line::file(options, &label, *size_bytes, *modified, &name)
+                    }
+                    None => String::new(),
+                }
+            }
+            ReportEvent::Extra(extra) => self.extra(extra),
+            ReportEvent::Error { failure, path, retries_exhausted } => {
+                let limit =
+                    if *retries_exhausted { "\nERROR: RETRY LIMIT EXCEEDED.\n" } else { "" };
+                format!("{}{limit}\n", self.failure(at, failure, path))
+            }
+            ReportEvent::Retrying { failure, path, wait } => {
+                format!("{}{}", self.failure(at, failure, path), waiting(*wait))
+            }
+            ReportEvent::Reconnecting { reason, wait } => {
+                let time = self.stamp(at);
+                let reason = escaped(reason);
+                // 64: the network name is no longer available.
+                format!(
+                    "{time} ERROR 64 (0x00000040) Reaching {}\n{reason}\n{}",
+                    self.header.destination,
+                    waiting(*wait)
+                )
+            }
+            ReportEvent::Removed(removal) => self.removal(at, removal),
+            ReportEvent::Notice(text) => format!("    NOTE : {}\n", escaped(text)),
+            ReportEvent::Fatal(text) => format!("\nERROR : {}\n", escaped(text)),
+            ReportEvent::Copied { .. } | ReportEvent::Progress(_) => String::new(),
+            ReportEvent::Finished { .. } if options.no_summary => String::new(),
+            ReportEvent::Finished { summary, exit_code } => {
+                totals::render(summary, *exit_code, &self.local(at), options)
+            }
+        }
+    }
+
+    fn directory(&self, label: &str, count: i128, path: &RelPath) -> String {
+        if self.options.no_dirs || self.options.multi_threaded {
+            return String::new();
+        }
+        line::directory(label, count, &self.directory_path(Side::Source, path))
+    }
+
+    fn file(&self, file: &FileVerdict) -> String {
+        let name = self.name(Side::Source, &file.path);
+        let mut lines = String::new();
+        // A conflict is reported in every mode.
+        if file.conflict {
+            lines += &line::file(&self.options, "*CONFLICT", file.size_bytes, file.modified, &name);
+        }
+        match line::verdict_label(file, self.options.verbose) {
+            Some(label) if !self.options.no_files => {
+                lines + &line::file(&self.options, &label, file.size_bytes, file.modified, &name)
+            }
+            Some(_) | None => lines,
+        }
+    }
+
+    fn extra(&self, extra: &ExtraEntry) -> String {
+        let label = line::extra_label(extra);
+        match extra.is_dir {
+            true if self.options.no_dirs => String::new(),
+            true => {
+                line::directory(label, -1, &self.directory_path(Side::Destination, &extra.path))
+            }
+            false if self.options.no_files => String::new(),
+            false => {
+                let name = self.name(Side::Destination, &extra.path);
+                line::file(&self.options, label, extra.size_bytes, extra.modified, &name)
+            }
+        }
+    }
+
+    fn removal(&self, at: Timestamp, removal: &Removal) -> String {
+        match &removal.failure {
+            // The line of the extra entry has said that it goes.
+            None => String::new(),
+            Some(failure) => format!("{}\n", self.failure(at, failure, &removal.path)),
+        }
+    }
+
+    fn failure(&self, at: Timestamp, failure: &Failure, path: &RelPath) -> String {
+        let (code, operation) = (failure.windows_code, failure.operation.label());
+        let path = self.full_path(side(failure.operation), path);
+        let (time, reason) = (self.stamp(at), escaped(&failure.reason));
+        format!("{time} ERROR {code} (0x{code:08X}) {operation} {path}\n{reason}\n")
+    }
+
+    fn local(&self, at: Timestamp) -> Zoned {
+        at.to_zoned(self.zone.clone())
+    }
+
+    fn stamp(&self, at: Timestamp) -> String {
+        self.local(at).strftime("%Y/%m/%d %H:%M:%S").to_string()
+    }
+
+    /// A file as its line shows it: in full, or its last name.
+    fn name(&self, side: Side, path: &RelPath) -> String {
+        match path.split_last() {
+            Some((_, name)) if !self.options.shows_full_paths() => name.to_string(),
+            Some(_) | None => self.full_path(side, path),
+        }
+    }
+
+    fn full_path(&self, side: Side, path: &RelPath) -> String {
+        let root = match side {
+            Side::Source => &self.header.source,
+            Side::Destination => &self.header.destination,
+        };
+        format!("{root}{path}")
+    }
+
+    fn directory_path(&self, side: Side, path: &RelPath) -> String {
+        let slash = if path.is_root() { "" } else { "/" };
+        self.full_path(side, path) + slash
+    }
+}
+
+/// Whose path an error line shows.
+fn side(operation: Operation) -> Side {
+    match operation {
+        Operation::AccessSourceDirectory
+        | Operation::ScanSourceDirectory
+        | Operation::CopyFile
+        | Operation::DeleteSourceFile
+        | Operation::DeleteSourceDirectory => Side::Source,
+        Operation::AccessDestinationDirectory
+        | Operation::ScanDestinationDirectory
+        | Operation::CreateDirectory
+        | Operation::ChangeAttributes
+        | Operation::StampFile
+        | Operation::CopySecurity
+        | Operation::DeleteExtraFile
+        | Operation::DeleteExtraDirectory => Side::Destination,
+    }
+}
+
+fn waiting(wait: Duration) -> String {
+    format!("Waiting {} seconds... Retrying...\n", wait.as_secs())
+}
+
+fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text.as_bytes())
+}

@@ -1,0 +1,174 @@
+//! A destination on this machine: an agent embedded in this process, over the same session, without a network.
+
+use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use quicopy_agent::job::{self, Asked, origin};
+use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
+use quicopy_engine::disk::Share;
+use quicopy_engine::index::Index;
+use quicopy_engine::purge::{DefaultLimit, GuardRules};
+use quicopy_protocol::code::RefusalCode;
+use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
+use quicopy_protocol::message::{JobOpened, Refused};
+use quicopy_protocol::options::Durability;
+use quicopy_protocol::path::RelPath;
+use tokio::runtime::Handle;
+
+use super::NoLink;
+
+/// Folder of the sender's state for what it remembers of local destinations.
+const INDEX_DIR: &str = "local-indexes";
+
+/// A local destination.
+pub(super) struct Embedded {
+    /// The folder to write, and the path below it: the path is empty unless the folder must not be made.
+    base: PathBuf,
+    root: RelPath,
+    destination: PathBuf,
+    index: PathBuf,
+    runtime: Handle,
+}
+
+impl Embedded {
+    /// A destination that is made when it is missing, but not by a job that only lists.
+    pub(super) fn new(
+        destination: PathBuf,
+        list_only: bool,
+        state: &Path,
+        runtime: Handle,
+    ) -> Self {
+        let (base, root) = match list_only {
+            true => nearest(&destination),
+            false => (destination.clone(), RelPath::ROOT),
+        };
+        let key = blake3_hex(destination.as_os_str().as_bytes());
+        let index = state.join(INDEX_DIR).join(format!("{key}.redb"));
+        Self { base, root, destination, index, runtime }
+    }
+
+    pub(super) fn root(&self) -> RelPath {
+        self.root.clone()
+    }
+
+    /// Starts an agent for one attempt.
+    pub(super) fn link(&self) -> Result<SenderLink, NoLink> {
+        let (sender, agent) = link::pair(Capacities::default());
+        let (base, destination, index) =
+            (self.base.clone(), self.destination.clone(), self.index.clone());
+        self.runtime.spawn(async move {
+            let program = concat!("quicopy ", env!("CARGO_PKG_VERSION"), " (embedded)");
+            if let Ok(asked) = job::greet(&agent, program).await {
+                serve(agent, asked, &base, &destination, &index).await;
+            }
+        });
+        Ok(sender)
+    }
+}
+
+/// The longest existing beginning of a path, and the rest.
+fn nearest(destination: &Path) -> (PathBuf, RelPath) {
+    let mut base = destination.to_owned();
+    let mut rest: Vec<Vec<u8>> = Vec::new();
+    while !base.is_dir() {
+        let Some(name) = base.file_name().map(|name| name.as_bytes().to_vec()) else { break };
+        if !base.pop() {
+            break;
+        }
+        rest.insert(0, name);
+    }
+    match RelPath::parse(&rest.join(&b'/')) {
+        Ok(root) => (base, root),
+        Err(_) => (destination.to_owned(), RelPath::ROOT),
+    }
+}
+
+async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, index: &Path) {
+    let list_only = asked.open.policy.list_only;
+    let (folder, rest) = nearest(destination);
+    if origin::overlaps(&asked.open.origin, &folder, &rest).unwrap_or(false) {
+        let reason =
+            "source and destination are one tree, or one holds the other; nothing was changed"
+                .to_owned();
+        return asked.refuse(agent, Refused { code: RefusalCode::Overlap, reason }).await;
+    }
+    let share = match list_only {
+        true => Share::open(base),
+        false => Share::open_or_make(base),
+    };
+    let share = match share {
+        Ok(share) => Arc::new(share),
+        Err(error) => {
+            let reason = format!("{}; nothing was changed", chain(&error));
+            let refused = Refused { code: RefusalCode::DestinationFailed, reason };
+            return asked.refuse(agent, refused).await;
+        }
+    };
+    let index = open_index(index, list_only);
+    let first_job =
+        index.as_ref().is_none_or(|index| !index.has_any_below(&asked.open.path).unwrap_or(false));
+    let durability = Durability::Group;
+    let opened = JobOpened {
+        time_step_nanos: time_step_nanos(&share, !list_only),
+        conflicts_known: index.is_some() && !first_job,
+        first_job,
+        durability,
+    };
+    let setup = Setup {
+        share: Arc::clone(&share),
+        root: asked.open.path.clone(),
+        peer: [0; 32],
+        policy: asked.open.policy.clone(),
+        rights: Rights { owner: true, outside_links: true },
+        index,
+        guards: GuardRules { default_limit: DefaultLimit::Off, share_max: None },
+        durability,
+        time_step_nanos: opened.time_step_nanos,
+        clock: Instant::now,
+    };
+    let (_commands, none) = async_channel::bounded(1);
+    job::serve(agent, asked, opened, setup, none).await;
+    if let Err(error) = share.tidy() {
+        tracing::warn!(%error, "the folder .quicopy could not be removed");
+    }
+}
+
+/// The memory of earlier jobs into this folder. Without it only conflicts are not seen.
+fn open_index(path: &Path, list_only: bool) -> Option<Arc<Index>> {
+    if list_only && !path.exists() {
+        return None;
+    }
+    let open = || -> Result<Index, String> {
+        let folder = path.parent().ok_or("no folder")?;
+        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path).map_err(|error| error.to_string())?;
+        Index::open(file).map_err(|error| chain(&error))
+    };
+    match open() {
+        Ok(index) => Some(Arc::new(index)),
+        Err(error) => {
+            tracing::warn!(%error, "conflicts are not known");
+            None
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn blake3_hex(bytes: &[u8]) -> String {
+    quicopy_protocol::meta::Digest::of(bytes).to_string()
+}

@@ -1,0 +1,163 @@
+//! A destination on another site: links over QUIC to an agent that was paired.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use quicopy_certs::tls::{ClientTls, Purpose, client_tls};
+use quicopy_certs::{Fingerprint, Identity, KnownAgents, StateDir};
+use quicopy_protocol::limits::TEXT_BYTES_MAX;
+use quicopy_protocol::link::{Capacities, SenderLink};
+use quicopy_protocol::path::RelPath;
+use quicopy_protocol::transport::{DialError, Dialer, sender_link};
+use tokio::runtime::Handle;
+
+use super::NoLink;
+use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
+
+/// An agent that was paired, and the folder that is asked of it.
+pub(super) struct Remote {
+    folder: RemoteFolder,
+    name: String,
+    addresses: Vec<String>,
+    pinned: Fingerprint,
+    tls: ClientTls,
+    dialer: Dialer,
+    runtime: Handle,
+}
+
+impl Remote {
+    /// Finds the agent among those that are paired.
+    ///
+    /// # Errors
+    /// It is none of them, or this sender's own state cannot be used.
+    pub(super) fn new(folder: RemoteFolder, state: &Path, runtime: Handle) -> Result<Self, String> {
+        let state = StateDir::open_or_create(state).map_err(|error| text(&error))?;
+        let agents = KnownAgents::new(&state).list().map_err(|error| text(&error))?;
+        let asked = &folder.agent;
+        let port = asked.port.unwrap_or(DEFAULT_PORT);
+        let typed = Address { host: asked.host.clone(), port: Some(port) }.to_string();
+        let known = agents
+            .find_named(&asked.host)
+            .or_else(|| agents.find_address(&typed))
+            .ok_or_else(|| {
+                format!(
+                    "no agent called {} is paired with this sender; on its host run quicopy-agent invite, then here: \
+                     quicopy pair {asked} -",
+                    asked.host
+                )
+            })?;
+        // An address that was typed with a port comes first; a name stands for the addresses it was paired with.
+        let mut addresses = known.addresses.clone();
+        if known.name.as_str() != asked.host || asked.port.is_some() {
+            addresses.retain(|address| *address != typed);
+            if known.name.as_str() != asked.host {
+                addresses.insert(0, typed);
+            } else if let Some(first) =
+                addresses.first().and_then(|first| Address::parse(first).ok())
+            {
+                let moved = Address { host: first.host, port: Some(port) };
+                addresses.insert(0, moved.to_string());
+            }
+        }
+        let identity = Identity::load_or_create(&state).map_err(|error| text(&error))?;
+        let tls = client_tls(&identity, known.fingerprint, Purpose::Job);
+        let dialer = {
+            let _inside = runtime.enter();
+            Dialer::bind().map_err(|error| text(&error))?
+        };
+        let (name, pinned) = (known.name.to_string(), known.fingerprint);
+        Ok(Self { folder, name, addresses, pinned, tls, dialer, runtime })
+    }
+
+    pub(super) fn folder(&self) -> (String, RelPath) {
+        (self.folder.share.clone(), self.folder.path.clone())
+    }
+
+    /// Makes one connection, to the first address that answers.
+    pub(super) fn link(&self) -> Result<SenderLink, NoLink> {
+        let mut reasons = Vec::new();
+        for address in &self.addresses {
+            match self.runtime.block_on(self.dial(address)) {
+                Ok(link) => return Ok(link),
+                Err(NoLink::Later(reason)) => reasons.push(reason),
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        let mut reason = match reasons.is_empty() {
+            true => format!("no address of the agent {} is known; pair it again", self.name),
+            false => reasons.join("; "),
+        };
+        quicopy_protocol::text::cut(&mut reason, TEXT_BYTES_MAX);
+        Err(NoLink::Later(reason))
+    }
+
+    async fn dial(&self, address: &str) -> Result<SenderLink, NoLink> {
+        let later = |reason: String| NoLink::Later(format!("{address}: {reason}"));
+        let resolved: Vec<SocketAddr> = tokio::net::lookup_host(address)
+            .await
+            .map_err(|error| later(format!("the name cannot be resolved: {error}")))?
+            .collect();
+        let mut last = "the name has no address".to_owned();
+        for socket in resolved {
+            match self.dialer.connect(socket, self.tls.config.clone()).await {
+                Ok(connection) => {
+                    return sender_link(connection, Capacities::default()).await.map_err(|error| {
+                        let reason = text(&error);
+                        not_known(&reason).map_or_else(|| later(reason), NoLink::Fatal)
+                    });
+                }
+                Err(error) => {
+                    if let Some(shown) = self.tls.stranger() {
+                        return Err(NoLink::Fatal(self.changed_key(shown)));
+                    }
+                    let reason = text(&error);
+                    if let Some(fatal) = not_known(&reason) {
+                        return Err(NoLink::Fatal(fatal));
+                    }
+                    last = match error {
+                        DialError::TimedOut { .. } => format!(
+                            "no answer over UDP: is the agent running, and does a firewall let UDP port {} through?",
+                            socket.port()
+                        ),
+                        _ => reason,
+                    };
+                }
+            }
+        }
+        Err(later(last))
+    }
+
+    fn changed_key(&self, shown: Fingerprint) -> String {
+        format!(
+            "the agent {name} shows another key than the one it was paired with; nothing was sent\n  \
+             pinned: {pinned}\n  shown:  {shown}\n\
+             If the agent was set up anew, its administrator can confirm the new key. Then: quicopy agents forget {name}, \
+             and pair it again",
+            name = self.name,
+            pinned = self.pinned,
+        )
+    }
+}
+
+/// What to say when the agent's TLS says that it does not know this sender: alert 49, access denied (RFC 8446, section 6).
+pub(super) fn not_known(reason: &str) -> Option<String> {
+    reason.contains("error 49").then(|| {
+        "the agent does not know this sender, or knows it no longer; on its host run quicopy-agent invite, then here: \
+         quicopy pair"
+            .to_owned()
+    })
+}
+
+/// An error with what caused it.
+fn text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,224 @@
+//! Files on their way out: a few threads serve all wishes, a step of one after a step of another where one waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use quicopy_engine::send::{Context, Lacking, SendError, Serving, Step};
+use quicopy_engine::source::OfferedFile;
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::meta::{EntryId, WantId};
+use quicopy_protocol::verdict::Basis;
+
+use super::outlet::Outlet;
+use super::progress::Meter;
+
+/// Wishes under way, shared by the threads that serve them and the one that hears the agent.
+#[derive(Default)]
+pub(super) struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Ticket>,
+    /// Wait for the agent's answer to their lists.
+    waiting: HashMap<WantId, Ticket>,
+    /// Answers for files that are being served at this moment, and whether they are not wanted any more.
+    notes: HashMap<WantId, Notes>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Notes {
+    answers: Vec<Lacking>,
+    cancelled: bool,
+}
+
+/// One wish.
+struct Ticket {
+    want: WantId,
+    stage: Stage,
+}
+
+enum Stage {
+    Asked {
+        entry: EntryId,
+        file: OfferedFile,
+        basis: Basis,
+    },
+    Open {
+        entry: EntryId,
+        serving: Box<Serving>,
+    },
+    /// Nothing more is sent but this, once the lists that were sent are answered.
+    Failing(Failure),
+}
+
+impl Desk {
+    /// Takes a wish.
+    pub(super) fn ask(&self, want: WantId, entry: EntryId, file: OfferedFile, basis: Basis) {
+        let mut state = self.lock();
+        state.notes.insert(want, Notes::default());
+        state.queue.push_back(Ticket { want, stage: Stage::Asked { entry, file, basis } });
+        self.changed.notify_one();
+    }
+
+    /// Takes the agent's answer to lists of a wish. One that comes after the wish ended is dropped.
+    pub(super) fn answer(&self, want: WantId, answer: Lacking) {
+        let mut state = self.lock();
+        if let Some(notes) = state.notes.get_mut(&want) {
+            notes.answers.push(answer);
+            self.wake(&mut state, want);
+        }
+    }
+
+    /// The agent does not need the rest of a wish.
+    pub(super) fn cancel(&self, want: WantId) {
+        let mut state = self.lock();
+        if let Some(notes) = state.notes.get_mut(&want) {
+            notes.cancelled = true;
+            self.wake(&mut state, want);
+        }
+    }
+
+    /// Sends all threads home.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn wake(&self, state: &mut State, want: WantId) {
+        if let Some(ticket) = state.waiting.remove(&want) {
+            // What was begun goes on before what was not.
+            state.queue.push_front(ticket);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Serves wishes until the desk is closed or nobody takes content any more. Run by each thread.
+    pub(super) fn serve(&self, context: &Context, outlet: &Outlet, meter: &Meter) {
+        while let Some(ticket) = self.next() {
+            let want = ticket.want;
+            match self.carry_on(ticket, context, outlet, meter) {
+                Outcome::Waits(ticket) => self.park(ticket),
+                Outcome::Over => {
+                    meter.end_file(want);
+                    self.lock().notes.remove(&want);
+                }
+                Outcome::Closed => return self.close(),
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Ticket> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(ticket) = state.queue.pop_front() {
+                return Some(ticket);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lays a wish aside until its answer comes; the answer may have come meanwhile.
+    fn park(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        let is_failing = matches!(ticket.stage, Stage::Failing(_));
+        let has_news = state.notes.get_mut(&ticket.want).is_some_and(|notes| {
+            let answered = !notes.answers.is_empty();
+            if is_failing {
+                // Answers are only waited for, and cancelled it is anyway.
+                notes.answers.clear();
+            }
+            answered || (notes.cancelled && !is_failing)
+        });
+        if has_news {
+            state.queue.push_front(ticket);
+        } else {
+            state.waiting.insert(ticket.want, ticket);
+        }
+    }
+
+    fn news(&self, want: WantId) -> Notes {
+        let mut state = self.lock();
+        let Some(notes) = state.notes.get_mut(&want) else { return Notes::default() };
+        Notes { answers: std::mem::take(&mut notes.answers), cancelled: notes.cancelled }
+    }
+
+    fn carry_on(
+        &self,
+        ticket: Ticket,
+        context: &Context,
+        outlet: &Outlet,
+        meter: &Meter,
+    ) -> Outcome {
+        let Ticket { want, stage } = ticket;
+        let (entry, mut serving) = match stage {
+            Stage::Open { entry, serving } => (entry, serving),
+            Stage::Failing(failure) => return fail(want, failure, outlet),
+            Stage::Asked { entry, file, basis } => {
+                meter.begin_file(want, &file);
+                match Serving::open(context.clone(), file, basis) {
+                    Ok(serving) => (entry, Box::new(serving)),
+                    Err(error) => return fail(want, error.failure(), outlet),
+                }
+            }
+        };
+        let mut sink = outlet.wish(want);
+        loop {
+            let notes = self.news(want);
+            if notes.cancelled {
+                return fail(want, cancelled(), outlet);
+            }
+            for answer in &notes.answers {
+                if serving.handle_answer(answer).is_err() {
+                    // The session machine lets no such answer pass.
+                    return Outcome::Closed;
+                }
+            }
+            let before = serving.literal_bytes();
+            let step = serving.advance(&mut sink);
+            meter.sent(want, entry, serving.literal_bytes() - before);
+            match step {
+                Ok(Step::More) => {}
+                Ok(Step::AwaitsAnswer) => {
+                    return Outcome::Waits(Ticket { want, stage: Stage::Open { entry, serving } });
+                }
+                Ok(Step::Done) => return Outcome::Over,
+                Err(SendError::File(error)) => return fail(want, error.failure(), outlet),
+                Err(SendError::Stopped | SendError::Closed(_) | SendError::BadAnswer(_)) => {
+                    return Outcome::Closed;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Outcome {
+    Waits(Ticket),
+    Over,
+    Closed,
+}
+
+/// Ends a wish with a failure, now or when its lists are answered. Every wish ends with a word from the sender, so that the
+/// agent knows when nothing of it follows.
+fn fail(want: WantId, failure: Failure, outlet: &Outlet) -> Outcome {
+    match outlet.fail(want, &failure) {
+        Ok(true) => Outcome::Over,
+        Ok(false) => Outcome::Waits(Ticket { want, stage: Stage::Failing(failure) }),
+        Err(_) => Outcome::Closed,
+    }
+}
+
+/// Windows error 1223: cancelled by the user. Source: winerror.h.
+fn cancelled() -> Failure {
+    Failure::new(Operation::CopyFile, 1223, "not wanted any more")
+}

@@ -1,0 +1,5 @@
+//! Both programs, and what one may do at the other.
+
+mod mirror;
+mod rights;
+mod trouble;
