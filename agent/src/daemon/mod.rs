@@ -229,7 +229,7 @@ impl Agent {
         let version = env!("CARGO_PKG_VERSION");
         let fingerprint = self.office.identity.fingerprint();
         tracing::info!(
-            "quicopy-agent {version} listens on {address} (UDP), fingerprint {fingerprint}"
+            "quicopy-agent {version} listening on {address} (UDP), fingerprint {fingerprint}"
         );
         for share in &self.office.shares {
             match self.office.online(share) {

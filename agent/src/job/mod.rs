@@ -236,7 +236,12 @@ async fn converse(
                             let _ = answer.send(());
                         }),
                         Message::Refused(refused) => break Said::Refused(refused),
-                        // The session lets a goodbye pass, and nothing else.
+                        // It comes after JobDone only, which may overtake the engine's own end.
+                        Message::Goodbye(goodbye) if goodbye.complete => {
+                            let _ = engine.await;
+                            return Said::Complete;
+                        }
+                        // The session lets nothing else pass but a goodbye before the end.
                         _ => break Said::GivenUp,
                     },
                 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use quicopy_agent::job::{self, Asked, origin};
@@ -18,6 +18,7 @@ use quicopy_protocol::message::{JobOpened, Refused};
 use quicopy_protocol::options::Durability;
 use quicopy_protocol::path::RelPath;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::NoLink;
 
@@ -32,6 +33,8 @@ pub(super) struct Embedded {
     destination: PathBuf,
     index: PathBuf,
     runtime: Handle,
+    /// The agent of the last attempt.
+    agent: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Embedded {
@@ -48,7 +51,7 @@ impl Embedded {
         };
         let key = blake3_hex(destination.as_os_str().as_bytes());
         let index = state.join(INDEX_DIR).join(format!("{key}.redb"));
-        Self { base, root, destination, index, runtime }
+        Self { base, root, destination, index, runtime, agent: Mutex::new(None) }
     }
 
     pub(super) fn root(&self) -> RelPath {
@@ -60,13 +63,22 @@ impl Embedded {
         let (sender, agent) = link::pair(Capacities::default());
         let (base, destination, index) =
             (self.base.clone(), self.destination.clone(), self.index.clone());
-        self.runtime.spawn(async move {
+        let agent = self.runtime.spawn(async move {
             let program = concat!("quicopy ", env!("CARGO_PKG_VERSION"), " (embedded)");
             if let Ok(asked) = job::greet(&agent, program).await {
                 serve(agent, asked, &base, &destination, &index).await;
             }
         });
+        *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
         Ok(sender)
+    }
+
+    /// Waits until the agent has left everything in order.
+    pub(super) fn finish(&self) {
+        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(agent) = agent {
+            let _ = self.runtime.block_on(agent);
+        }
     }
 }
 

@@ -64,6 +64,14 @@ impl Dial {
         }
     }
 
+    /// Waits until the other end has left everything in order, as far as it is this process's business.
+    fn finish(&self) {
+        match self {
+            Self::Local(embedded) => embedded.finish(),
+            Self::Remote(remote) => remote.finish(),
+        }
+    }
+
     /// The share and the path below it that the agent is asked for.
     fn folder(&self) -> (String, RelPath) {
         match self {
@@ -192,7 +200,9 @@ fn carry_out(
         reporter,
         stop,
     };
-    let ending = attempts(&setting, &dial, course)?;
+    let ending = attempts(&setting, &dial, course);
+    dial.finish();
+    let ending = ending?;
     if !policy.list_only {
         for (path, failure) in setting.mover.remove_emptied(&source, &filter, policy, stop) {
             course.summary.other_failures += 1;

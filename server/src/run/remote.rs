@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use quicopy_certs::tls::{ClientTls, Purpose, client_tls};
 use quicopy_certs::{Fingerprint, Identity, KnownAgents, StateDir};
@@ -13,6 +14,9 @@ use tokio::runtime::Handle;
 
 use super::NoLink;
 use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
+
+/// Longest time to wait until an agent was told of the end.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// An agent that was paired, and the folder that is asked of it.
 pub(super) struct Remote {
@@ -71,6 +75,14 @@ impl Remote {
 
     pub(super) fn folder(&self) -> (String, RelPath) {
         (self.folder.share.clone(), self.folder.path.clone())
+    }
+
+    /// Waits until the agent was told that the connection has ended.
+    pub(super) fn finish(&self) {
+        let told = async {
+            let _ = tokio::time::timeout(PATIENCE, self.dialer.wait_idle()).await;
+        };
+        self.runtime.block_on(told);
     }
 
     /// Makes one connection, to the first address that answers.
