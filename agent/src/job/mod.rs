@@ -164,7 +164,7 @@ pub async fn serve(
     let listing =
         tokio::spawn(inbox.clone().carry_listings(link.listing_rx.clone(), listed_tx, lists_tx));
     let content = tokio::spawn(inbox.clone().carry_content(link.content_rx.clone(), content_tx));
-    let speaking = tokio::spawn(outbox.clone().carry(events_rx));
+    let speaking = tokio::spawn(outbox.clone().carry(events_rx, EndsJob(stop.clone())));
 
     let said = converse(&inbox, &link, &outbox, &commands, engine).await;
     stop.set();
@@ -189,6 +189,16 @@ pub async fn serve(
     };
     let _ = tokio::time::timeout(Duration::from_secs(2), link.end.closed()).await;
     tally.report(end)
+}
+
+/// Stops the job when whoever speaks for it ends, however that comes about: an engine that nobody hears must not wait for
+/// answers.
+struct EndsJob(StopFlag);
+
+impl Drop for EndsJob {
+    fn drop(&mut self) {
+        self.0.set();
+    }
 }
 
 fn lost(link: &LinkEnd) -> JobEnd {

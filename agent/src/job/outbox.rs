@@ -15,7 +15,7 @@ use quicopy_protocol::session::AgentSession;
 use quicopy_protocol::text;
 use quicopy_protocol::verdict::{ExtraEntry, OutcomeResult, Tally as Amount, Verdict};
 
-use super::{JobEnd, JobReport};
+use super::{EndsJob, JobEnd, JobReport};
 
 /// Nobody takes messages any more.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Outbox {
 
     /// Carries the engine's events until it ends, and says what they came to. Whatever becomes of the link, events
     /// are taken until the engine has none.
-    pub(super) async fn carry(self, events: Receiver<Event>) -> Tally {
+    pub(super) async fn carry(self, events: Receiver<Event>, _ends: EndsJob) -> Tally {
         let mut tally = Tally::default();
         let mut outcomes = Batch::default();
         while let Ok(event) = events.recv().await {

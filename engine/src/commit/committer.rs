@@ -12,7 +12,8 @@ use quicopy_protocol::verdict::Origins;
 use super::batch::Batch;
 use super::error::CommitError;
 use super::place::{Covered, Displaced, Ready};
-use crate::disk::{DirHandle, Durability, Durable, Ignored, Share, Stat};
+use crate::disk::{DirHandle, Durable, Ignored, Share, Stat};
+use quicopy_protocol::options::Durability;
 
 /// A sync of the whole file system that takes longer shows that others write a lot to it: from then on each file is synced alone.
 const SLOW_SYNC: Duration = Duration::from_secs(10);

@@ -304,7 +304,10 @@ impl<'a> Comparer<'a> {
         let plan =
             plan_directory(&rules, input).map_err(|error| Refusal::protocol(&error.to_string()))?;
 
-        let folder = Arc::new(self.folder(dir, path.clone(), meta, attributes, found));
+        let incomplete = failure.is_some() && found.is_some();
+        let folder =
+            Folder { incomplete, ..self.folder(dir, path.clone(), meta, attributes, found) };
+        let folder = Arc::new(folder);
         if let Some(handle) = &handle {
             folder.hold(handle.clone());
         }
@@ -359,6 +362,7 @@ impl<'a> Comparer<'a> {
             found,
             parent: parent.map(|open| Arc::clone(&open.folder)),
             avoided: false,
+            incomplete: false,
             handle: Default::default(),
             touched: AtomicBool::new(false),
             copy_failed: AtomicBool::new(false),
@@ -393,7 +397,12 @@ fn works(
                 None => {}
             }
         }
-        if entry.kind != Kind::Directory && acts(verdict.action) && !rules.policy.list_only {
+        let is_dir = entry.kind == Kind::Directory;
+        if is_dir && matches!(verdict.action, Action::Copy | Action::Restamp) {
+            // Its own listing brings its own plan.
+            continue;
+        }
+        if acts(verdict.action) && !rules.policy.list_only {
             let id = EntryId { dir: folder.id, index: verdict.index };
             works.push(Work::new(id, Arc::clone(folder), entry, verdict.action, present));
         }

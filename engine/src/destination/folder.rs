@@ -28,6 +28,8 @@ pub(super) struct Folder {
     pub(super) parent: Option<Arc<Folder>>,
     /// Whether the job leaves it alone, with all that is below it.
     pub(super) avoided: bool,
+    /// Whether its source could not be read in full: then its own metadata stays as it is, too.
+    pub(super) incomplete: bool,
     /// The directory itself, once it is there. Dropped when nothing works in it.
     pub(super) handle: Mutex<Option<DirHandle>>,
     /// Whether anything was made, replaced or removed in it, so that its time has to be set again.

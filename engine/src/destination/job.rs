@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{DirId, EntryId};
+use quicopy_protocol::options::Durability;
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::Refusal;
@@ -16,7 +17,7 @@ use super::folder::Folder;
 use super::ledger::Ledger;
 use super::setup::Setup;
 use super::window::Window;
-use crate::disk::{DirHandle, Durability, Durable, Ignored, MetaChange, Tree};
+use crate::disk::{DirHandle, Durable, Ignored, MetaChange, Tree};
 use crate::fault;
 use crate::filter::Filter;
 use crate::receive::Receiver;
@@ -51,7 +52,7 @@ struct Progress {
 
 impl Job {
     pub(super) fn new(setup: Setup, filter: Filter, stop: StopFlag, events: Sender<Event>) -> Self {
-        let durable = Arc::new(Durable::new(setup.share.root(), disk_mode(setup.durability)));
+        let durable = Arc::new(Durable::new(setup.share.root(), setup.durability));
         Self {
             setup,
             filter,
@@ -243,7 +244,7 @@ impl Job {
     /// Sets a directory's metadata where it differs from what the job asks for.
     pub(super) fn stamp(&self, folder: &Folder) {
         let policy = &self.setup.policy;
-        if policy.list_only || folder.avoided {
+        if policy.list_only || folder.avoided || folder.incomplete {
             return;
         }
         let mut change = MetaChange::new(&folder.meta, policy.dcopy, self.setup.rights.owner);
@@ -328,14 +329,5 @@ impl Job {
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn disk_mode(durability: quicopy_protocol::options::Durability) -> Durability {
-    use quicopy_protocol::options::Durability as Asked;
-    match durability {
-        Asked::Group => Durability::Group,
-        Asked::File => Durability::File,
-        Asked::None => Durability::None,
     }
 }

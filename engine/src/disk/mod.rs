@@ -32,4 +32,4 @@ pub use metadata::{Ignored, MetaChange};
 pub use private::PrivateDir;
 pub use share::{Share, ShareError, Tree};
 pub use stat::{DiskKind, Stat};
-pub use sync::{Durability, Durable};
+pub use sync::{Durable, advised};

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::directory::{DirHandle, DiskEntry, Placement};
 use super::identity::ID_VERSION;
+use super::metadata::MetaChange;
 use super::private::{PrivateDir, TEMP, is_older, own_name};
 use super::stat::DiskKind;
 
@@ -188,9 +189,12 @@ impl Share {
         if !private.is_empty()? {
             return Ok(());
         }
+        // The root's time is what the job left there, not when its helper went.
+        let modified = Some(self.root.own_stat()?.modified);
         private.remove(&self.root)?;
         *held = None;
-        Ok(())
+        let change = MetaChange { modified, ..MetaChange::default() };
+        self.root.set_own_meta(&change, None).map(drop)
     }
 
     /// A name for a file on its way that need not be found again, different from all others of this process.

@@ -4,44 +4,32 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use quicopy_protocol::options::Durability;
+
 use super::directory::DirHandle;
 
-/// When a file counts as durable.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Durability {
-    /// Two syncs of the whole file system for a batch of files.
-    #[default]
-    Group,
-    /// Each file and each directory is synced on its own: for network file systems, and where a sync of the whole takes long.
-    File,
-    /// Nothing is synced; "done" then means written, and the report says so.
-    None,
-}
-
-impl Durability {
-    /// What fits the file system of `root`: per file on network and unknown file systems, where a sync of the whole may
-    /// hide errors, and on kernels before 5.8, which never report them.
-    ///
-    /// Source: syncfs(2); magic numbers of linux/magic.h.
-    pub fn advised(root: &DirHandle) -> Self {
-        const LOCAL: &[u64] = &[
-            0xEF53,      // ext2, ext3, ext4
-            0x5846_5342, // xfs
-            0x9123_683E, // btrfs
-            0xF2F5_2010, // f2fs
-            0xCA45_1A4E, // bcachefs
-            0x2FC1_2FC1, // zfs
-            0x3153_464A, // jfs
-            0x0102_1994, // tmpfs
-            0x4D44,      // vfat
-            0x2011_BAB0, // exfat
-        ];
-        let reports_errors = kernel_version(rustix::system::uname().release().to_bytes())
-            .is_some_and(|version| version >= (5, 8));
-        let is_local = rustix::fs::fstatfs(root)
-            .is_ok_and(|found| LOCAL.contains(&found.f_type.cast_unsigned()));
-        if reports_errors && is_local { Self::Group } else { Self::File }
-    }
+/// What fits the file system of `root`: per file on network and unknown file systems, where a sync of the whole may
+/// hide errors, and on kernels before 5.8, which never report them.
+///
+/// Source: syncfs(2); magic numbers of linux/magic.h.
+pub fn advised(root: &DirHandle) -> Durability {
+    const LOCAL: &[u64] = &[
+        0xEF53,      // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683E, // btrfs
+        0xF2F5_2010, // f2fs
+        0xCA45_1A4E, // bcachefs
+        0x2FC1_2FC1, // zfs
+        0x3153_464A, // jfs
+        0x0102_1994, // tmpfs
+        0x4D44,      // vfat
+        0x2011_BAB0, // exfat
+    ];
+    let reports_errors = kernel_version(rustix::system::uname().release().to_bytes())
+        .is_some_and(|version| version >= (5, 8));
+    let is_local =
+        rustix::fs::fstatfs(root).is_ok_and(|found| LOCAL.contains(&found.f_type.cast_unsigned()));
+    if reports_errors && is_local { Durability::Group } else { Durability::File }
 }
 
 fn kernel_version(release: &[u8]) -> Option<(u32, u32)> {

@@ -14,7 +14,8 @@ use super::target::Target;
 use crate::commit::place::Covered;
 use crate::commit::{Displaced, Ready};
 use crate::disk::file::{set_file_meta, stat_of_file};
-use crate::disk::{DirHandle, Durability, Durable, Ignored, Placement, PrivateDir, Share};
+use crate::disk::{DirHandle, Durable, Ignored, Placement, PrivateDir, Share};
+use quicopy_protocol::options::Durability;
 
 /// Writes a file whose content is at hand and has been checked.
 pub(super) fn write_file(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use quicopy_engine::filter::Filter;
-use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::code::Failure;
 use quicopy_protocol::message::{JobDone, Outcome, Plan};
 use quicopy_protocol::meta::{DirId, Entry, Kind, Skip};
 use quicopy_protocol::path::RelPath;
@@ -255,11 +255,9 @@ impl Accounts {
                 }
             }
             Action::Skip | Action::SkipConflict => self.summary.dirs.add(Column::Skipped, 1),
-            Action::Fail => {
-                self.summary.dirs.add(Column::Failed, 1);
-                let reason = "changed at the destination since the last job";
-                tell(error(&Failure::new(Operation::CreateDirectory, 32, reason), &path));
-            }
+            Action::Fail if self.list_only => self.summary.dirs.add(Column::Failed, 1),
+            // Its outcome says why.
+            Action::Fail => {}
             // Counted with its own plan.
             Action::Copy | Action::Restamp => debug_assert_ne!(class, FileClass::Same),
         }
@@ -321,7 +319,11 @@ impl Accounts {
                 tell(ReportEvent::Copied { path, size_bytes });
             }
             OutcomeResult::Failed(failure) => {
-                self.summary.add_file(Column::Failed, size_bytes);
+                if scanned.entry.kind == Kind::Directory {
+                    self.summary.dirs.add(Column::Failed, 1);
+                } else {
+                    self.summary.add_file(Column::Failed, size_bytes);
+                }
                 tell(error(failure, &path));
             }
         }

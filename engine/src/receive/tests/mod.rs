@@ -27,7 +27,8 @@ use super::{ReceiveError, Receiver, Step, Target, Violation};
 use crate::chunk::{Chunker, Params};
 use crate::commit::{CommitError, Committed, Committer, Done, Item, Place, Ready, Work};
 use crate::disk::sync::{DiskSync, Syncs};
-use crate::disk::{DirHandle, Durability, Durable, MetaChange, Share};
+use crate::disk::{DirHandle, Durable, MetaChange, Share};
+use quicopy_protocol::options::Durability;
 
 const MIB: usize = 1 << 20;
 const PART: usize = 256 << 10;
