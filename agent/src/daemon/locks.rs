@@ -76,7 +76,7 @@ impl<H: Holder> Locks<H> {
         owner: Owner,
         holder: Arc<H>,
     ) -> Result<LockGuard<H>, Busy> {
-        loop {
+        'look: loop {
             // Registered before the look, so that a release in between is not missed.
             let mut released = std::pin::pin!(self.released.notified());
             released.as_mut().enable();
@@ -88,8 +88,12 @@ impl<H: Holder> Locks<H> {
                 }
                 Look::Contested(others) => {
                     for other in &others {
-                        if other.answers().await {
-                            return Err(Busy { holder: other.describe() });
+                        tokio::select! {
+                            // It has come to its end meanwhile, as jobs in a row do.
+                            () = &mut released => continue 'look,
+                            answers = other.answers() => if answers {
+                                return Err(Busy { holder: other.describe() });
+                            },
                         }
                     }
                     others.iter().for_each(|holder| holder.stop(StopCause::Silent));

@@ -27,6 +27,9 @@ use outbox::{Outbox, Tally};
 /// Longest time that a sender may take to say what it wants, and to say goodbye.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest time that the end of a link is waited for.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// Messages between the link and the engine. Listings are large and planned faster than they come; content is bounded
 /// by the link's own channel.
 const LISTED_MAX: usize = 16;
@@ -187,7 +190,15 @@ pub async fn serve(
             JobEnd::Refused(refused)
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(2), link.end.closed()).await;
+    let closing = async move {
+        let _ = tokio::time::timeout(CLOSING, link.end.closed()).await;
+        drop(link);
+    };
+    match end {
+        // The job is over and its place is free, while the last words are still on their way.
+        JobEnd::Complete | JobEnd::GivenUp => drop(tokio::spawn(closing)),
+        JobEnd::LinkLost(_) | JobEnd::Refused(_) => closing.await,
+    }
     tally.report(end)
 }
 

@@ -1,6 +1,7 @@
 //! What the threads of one job at the destination share.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -40,6 +41,8 @@ pub(super) struct Job {
     events: Sender<Event>,
     progress: Mutex<Progress>,
     moved_on: Condvar,
+    /// Nothing comes through; it is closed when the job is parked or over.
+    over: (Mutex<Option<crossbeam_channel::Sender<Infallible>>>, crossbeam_channel::Receiver<Infallible>),
 }
 
 #[derive(Default)]
@@ -52,6 +55,7 @@ struct Progress {
 
 impl Job {
     pub(super) fn new(setup: Setup, filter: Filter, stop: StopFlag, events: Sender<Event>) -> Self {
+        let (over_tx, over_rx) = crossbeam_channel::bounded(0);
         let durable = Arc::new(Durable::new(setup.share.root(), setup.durability));
         Self {
             setup,
@@ -68,6 +72,7 @@ impl Job {
             events,
             progress: Mutex::new(Progress::default()),
             moved_on: Condvar::new(),
+            over: (Mutex::new(Some(over_tx)), over_rx),
         }
     }
 
@@ -85,6 +90,12 @@ impl Job {
         // Under the lock, so that nobody misses it between a look at the flag and the wait.
         drop(self.progress());
         self.moved_on.notify_all();
+        self.over.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// A channel that closes when the job is parked or over, for those who select.
+    pub(super) fn over(&self) -> &crossbeam_channel::Receiver<Infallible> {
+        &self.over.1
     }
 
     /// Ends the job with a reason that its sender must hear.

@@ -23,8 +23,8 @@ use crate::fault;
 use crate::receive::{ReceiveError, Target};
 use crate::retry::RetryPolicy;
 
-/// How often the scheduler looks whether the job was stopped, when it has nothing else to do.
-const IDLE: Duration = Duration::from_millis(200);
+/// Longest wait without anything to try again.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Why an entry is not on its way.
 struct Refused {
@@ -91,6 +91,7 @@ impl<'a> Scheduler<'a> {
                         self.lay_aside(due, entry);
                     }
                 }
+                recv(self.job.over()) -> _ => return,
                 default(wait) => {}
             }
         }

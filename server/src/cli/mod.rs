@@ -29,6 +29,8 @@ pub mod switch;
 mod translate;
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;

@@ -15,8 +15,9 @@ use tokio::runtime::Handle;
 use super::NoLink;
 use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
 
-/// Longest time to wait until an agent was told of the end.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the packet that ends a connection may take to leave. The conversation has ended in order before; should that
+/// packet be lost, the agent's idle timeout does its work.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// An agent that was paired, and the folder that is asked of it.
 pub(super) struct Remote {

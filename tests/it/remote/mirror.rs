@@ -68,10 +68,10 @@ fn a_changed_file_costs_its_change() {
 
 #[test]
 fn a_folder_below_the_share_is_made_and_nothing_beside_it_is_touched() {
-    let (sites, _agent) = Connected::new("a, d/b", "kept", "write,delete");
+    let (sites, _agent) = Connected::new("a #1, d/b #2", "kept", "write,delete");
     let destination = format!("{}/below/it", quicopy_tests::sites::destination(sites.reach()));
     sites.sender.run(&sites.world.arguments(&destination, "/MIR")).exits(&[1]);
-    let expected = Snapshot::described("kept, below/it/a, below/it/d/b");
+    let expected = Snapshot::described("kept, below/it/a #1, below/it/d/b #2");
     sites.world.share_now().must_equal(&expected, "the share");
 }
 
