@@ -5,14 +5,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use quicopy_agent::cli::Cli;
-use quicopy_agent::{command, office};
+use quicopy_agent::command;
 
 fn main() -> ExitCode {
     match command::carry_out(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody hears it, the exit code still says it.
-            let _ = writeln!(std::io::stderr(), "quicopy-agent: {}", office::chain(&error));
+            let _ = writeln!(
+                std::io::stderr(),
+                "quicopy-agent: {}",
+                quicopy_protocol::text::with_causes(&error)
+            );
             ExitCode::FAILURE
         }
     }

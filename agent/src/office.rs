@@ -1,5 +1,6 @@
 //! What an administrator can do, carried out on the state folder: the same whether an agent runs or not.
 
+use quicopy_protocol::text::with_causes;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -197,13 +198,14 @@ impl Office {
 
     fn open_index(&self, id: ShareId) -> io::Result<Arc<Index>> {
         let file = state::open_for_change(&self.dir, &format!("index-{id}.redb"))?;
-        let index = Index::open(file).map_err(|error| io::Error::other(chain(&error)))?;
+        let index = Index::open(file).map_err(|error| io::Error::other(with_causes(&error)))?;
         Ok(Arc::new(index))
     }
 
     /// Does what is asked, and says what came of it.
     pub fn carry_out(&self, request: Request) -> Reply {
-        self.try_carry_out(request).unwrap_or_else(|error| Reply::Failed { reason: chain(&error) })
+        self.try_carry_out(request)
+            .unwrap_or_else(|error| Reply::Failed { reason: with_causes(&error) })
     }
 
     fn try_carry_out(&self, request: Request) -> Result<Reply, OfficeError> {
@@ -284,21 +286,6 @@ impl Office {
             known: self.shares.iter().map(|share| share.name.clone()).collect(),
         })
     }
-}
-
-/// An error and what caused it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        // Some errors repeat their cause in their own words already.
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// Where a sender may try to find this agent: the address it listens on or, if that is any, the host's name.

@@ -34,6 +34,9 @@ pub async fn pair(
         Some(name) => Some(name.parse::<PeerName>()?),
         None => None,
     };
+    if wanted.as_ref().is_some_and(|wanted| wanted.as_str().len() == 1) {
+        bail!("a name of one letter reads like a drive in NAME:SHARE; choose a longer --name");
+    }
     if let Some(wanted) = &wanted
         && let Some(taken) = agents.list()?.find_named(wanted.as_str())
         && taken.fingerprint != token.agent()

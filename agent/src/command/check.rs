@@ -10,9 +10,9 @@ use quicopy_protocol::options::{DeleteLimit, Durability};
 
 use super::{CommandError, counted};
 use crate::config::Config;
-use crate::office::chain;
 use crate::share::{self, OutsideLinks, Share};
 use crate::share_id::{KnownShares, ShareOffline, Standing};
+use quicopy_protocol::text::with_causes;
 
 /// Anybody may write there.
 const WRITABLE_BY_ALL: u32 = 0o002;
@@ -29,7 +29,7 @@ pub(super) fn check(out: &mut impl Write, config: &Config) -> Result<(), Command
     findings.say(&format!("state          {}", dir.path().display()))?;
     match Identity::load_or_create(&dir) {
         Ok(identity) => findings.say(&format!("fingerprint    {}", identity.fingerprint()))?,
-        Err(error) => findings.problem(&chain(&error))?,
+        Err(error) => findings.problem(&with_causes(&error))?,
     }
     match KnownSenders::new(&dir).list() {
         Ok(senders) => {
@@ -38,7 +38,7 @@ pub(super) fn check(out: &mut impl Write, config: &Config) -> Result<(), Command
                 counted(senders.iter().len(), "sender")
             ))?;
         }
-        Err(error) => findings.problem(&chain(&error))?,
+        Err(error) => findings.problem(&with_causes(&error))?,
     }
     let limits = config.limits;
     findings.say(&format!(
@@ -113,7 +113,7 @@ impl<W: Write> Findings<'_, W> {
         }
         let folder = match Folder::open(&share.path) {
             Ok(folder) => folder,
-            Err(error) => return self.problem(&chain(&error)),
+            Err(error) => return self.problem(&with_causes(&error)),
         };
         match Space::of(folder.root()) {
             Ok(space) => {
@@ -145,7 +145,7 @@ impl<W: Write> Findings<'_, W> {
             Ok(Standing::Damaged) => {
                 self.problem(&format!("its identity is damaged, check the disk; {adopt}"))
             }
-            Err(error) => self.problem(&chain(&error)),
+            Err(error) => self.problem(&with_causes(&error)),
         }
     }
 }

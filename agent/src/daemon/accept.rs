@@ -12,7 +12,7 @@ use quicopy_protocol::transport::{Connection, Handshake, Listener, peer_certific
 use quinn::crypto::rustls::HandshakeData;
 
 use super::{Agent, pair, serve};
-use crate::office::chain;
+use quicopy_protocol::text::with_causes;
 
 /// How often strangers are mentioned in the log.
 const STRANGER_LOG_PERIOD: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ async fn meet(agent: Arc<Agent>, admission: Admission, handshake: Handshake) {
     let (connection, pass) = match handshake.complete().await {
         Ok(met) => met,
         Err(error) => {
-            tracing::debug!(%address, "{}", chain(&error));
+            tracing::debug!(%address, "{}", with_causes(&error));
             return agent.strangers.note();
         }
     };
@@ -56,7 +56,7 @@ async fn meet(agent: Arc<Agent>, admission: Admission, handshake: Handshake) {
                 match pair::join(&agent, &connection, peer).await {
                     Ok(()) => CloseCode::Finished,
                     Err(error) => {
-                        tracing::info!(%address, "a join was cut short: {}", chain(&error));
+                        tracing::info!(%address, "a join was cut short: {}", with_causes(&error));
                         CloseCode::Refused(RefusalCode::Protocol)
                     }
                 }

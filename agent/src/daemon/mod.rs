@@ -10,6 +10,7 @@ mod pair;
 mod serve;
 mod trust;
 
+use quicopy_protocol::text::with_causes;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ use self::trust::Trust;
 use crate::config::{Config, Limits};
 use crate::control::ControlSocket;
 use crate::history::JobRecord;
-use crate::office::{Office, chain};
+use crate::office::Office;
 use crate::request::{Reply, Request};
 use crate::share::{self, ShareError};
 use crate::state::{AgentLock, AgentLockError};
@@ -234,7 +235,7 @@ impl Agent {
         for share in &self.office.shares {
             match self.office.online(share) {
                 Ok(_) => tracing::info!("share {}: {}", share.name, share.path.display()),
-                Err(offline) => tracing::error!("{}", chain(&offline)),
+                Err(offline) => tracing::error!("{}", with_causes(&offline)),
             }
         }
         let buffers = listener.buffers();
@@ -299,7 +300,7 @@ impl Agent {
         if let Err(error) =
             self.office.invitations.prune(quicopy_certs::pairing::invite::Now::read())
         {
-            tracing::warn!("{}", chain(&error));
+            tracing::warn!("{}", with_causes(&error));
         }
         let now = jiff::Timestamp::now();
         let now = quicopy_protocol::meta::Timestamp {
@@ -314,7 +315,7 @@ impl Agent {
                 Ok(Ok(count)) => {
                     tracing::info!("share {}: {count} partial files were given up", share.name)
                 }
-                Ok(Err(error)) => tracing::warn!("share {}: {}", share.name, chain(&error)),
+                Ok(Err(error)) => tracing::warn!("share {}: {}", share.name, with_causes(&error)),
             }
         }
     }

@@ -12,7 +12,7 @@ use quicopy_protocol::transport::pairing::{PairingAgent, PairingError};
 use quicopy_protocol::transport::{Connection, export_keying_material};
 
 use super::Agent;
-use crate::office::chain;
+use quicopy_protocol::text::with_causes;
 
 /// Joins that are heard in [`JOIN_PERIOD`], whoever they come from: far more than administrators make, far fewer than
 /// guessing takes.
@@ -67,7 +67,7 @@ pub(super) async fn join(
             tracing::info!(%address, "paired with {name}, key {sender}: permits {permits}, shares {shares}");
         }
         Err(failure) => {
-            tracing::warn!(%address, "a join with key {sender} failed: {}", chain(failure))
+            tracing::warn!(%address, "a join with key {sender} failed: {}", with_causes(failure))
         }
     }
     dialogue.reply(answer.reply.into()).await?;

@@ -1,5 +1,6 @@
 //! One job of a known sender: what it asks for, whether it may, its place, its lock, and its end in the history.
 
+use quicopy_protocol::text::with_causes;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -22,7 +23,7 @@ use super::lock_table::{Owner, Tree};
 use super::trust::Rights;
 use crate::history::{JobRecord, JobState};
 use crate::job::{self, Asked, Command, JobEnd, JobReport, origin};
-use crate::office::{OpenShare, chain};
+use crate::office::OpenShare;
 use crate::share::{OutsideLinks, Share};
 
 /// What the agent calls itself in its hello.
@@ -34,7 +35,7 @@ pub(super) async fn serve(agent: Arc<Agent>, connection: Connection, peer: Finge
     let connection_seat = agent.live.take_connection(peer);
     let link = match agent_link(connection.clone(), Capacities::default()).await {
         Ok(link) => link,
-        Err(error) => return tracing::info!(%address, "no job: {}", chain(&error)),
+        Err(error) => return tracing::info!(%address, "no job: {}", with_causes(&error)),
     };
     let asked = match job::greet(&link, PROGRAM).await {
         Ok(asked) => asked,
@@ -150,7 +151,7 @@ async fn prepare(agent: &Arc<Agent>, owner: Owner, open: &OpenJob) -> Result<Pre
             return Err(Refused { code: RefusalCode::Overlap, reason });
         }
         Ok((_, Err(offline))) => {
-            let reason = chain(&offline);
+            let reason = with_causes(&offline);
             return Err(Refused { code: RefusalCode::ShareOffline, reason });
         }
         Ok((Err(error), Ok(_))) => {

@@ -1,12 +1,13 @@
 //! Whom the agent trusts at this moment, as its peer file says, or said last when it could still be read.
 
+use quicopy_protocol::text::with_causes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use quicopy_certs::pairing::invite::Now;
 use quicopy_certs::{Fingerprint, KnownSender, PeerList, Permits, StoreError};
 
-use crate::office::{Office, chain};
+use crate::office::Office;
 use crate::share::ShareName;
 
 /// The peer file as it was last read well.
@@ -44,7 +45,7 @@ impl Trust {
                 last.senders = senders;
             }
             Err(error) => {
-                let reason = chain(&error);
+                let reason = with_causes(&error);
                 if last.broken.as_ref() != Some(&reason) {
                     tracing::error!(
                         "{reason}; going on with the senders known before, and pairing with nobody"
@@ -68,7 +69,7 @@ impl Trust {
             return false;
         }
         office.invitations.any_open(Now::read()).unwrap_or_else(|error| {
-            tracing::error!("{}; nobody can join", chain(&error));
+            tracing::error!("{}; nobody can join", with_causes(&error));
             false
         })
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation, RefusalCode};
 use quicopy_protocol::meta::{Attribute, DirId, Entry, EntryId, Kind, Meta};
+use quicopy_protocol::options::ConflictPolicy;
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::{Action, DirState, Verdict};
 
@@ -17,7 +18,7 @@ use super::folder::{Children, Folder};
 use super::job::Job;
 use super::presence::{self, Lister};
 use super::removal::Removals;
-use super::work::Work;
+use super::work::{Task, Work};
 use crate::compare::{Present, Tolerances};
 use crate::disk::{DirHandle, RenameMode, Stat};
 use crate::fault;
@@ -384,32 +385,45 @@ fn works(
     let mut displaced = Census::default();
     for Decision { mut verdict, present } in decisions {
         let Some(entry) = entries.get(verdict.index as usize) else { continue };
-        let acts = |action| matches!(action, Action::Copy | Action::Restamp | Action::Fail);
-        if entry.kind != Kind::Directory && acts(verdict.action) {
-            let in_the_way = present.as_ref().filter(|present| present.is_dir());
-            match in_the_way.zip(folder.path.join(&entry.name).ok()) {
-                Some((directory, path)) => {
-                    match purge::survey(rules, &path, directory, &mut Lister { job }) {
-                        Ok(census) => displaced += census,
-                        Err(_) => verdict.action = Action::Mismatch,
-                    }
-                }
-                None => {}
-            }
-        }
         let is_dir = entry.kind == Kind::Directory;
         if is_dir && matches!(verdict.action, Action::Copy | Action::Restamp) {
             // Its own listing brings its own plan.
             continue;
         }
+        let path = folder.path.join(&entry.name);
+        let in_the_way = present.as_ref().filter(|present| present.is_dir() && !is_dir);
+        if acts(verdict.action)
+            && let (Some(directory), Ok(path)) = (in_the_way, &path)
+        {
+            match purge::survey(rules, path, directory, &mut Lister { job }) {
+                Ok(census) => displaced += census,
+                Err(_) => verdict.action = Action::Mismatch,
+            }
+        }
         if acts(verdict.action) && !rules.policy.list_only {
+            let task = match (verdict.action, path) {
+                (_, Err(error)) => Task::Refuse(format!("{error} cannot be copied")),
+                (Action::Fail, Ok(_)) => Task::Refuse(CONFLICT.to_owned()),
+                (Action::Restamp, Ok(path)) => Task::Restamp(path),
+                (_, Ok(path)) => Task::Copy(path),
+            };
+            let keeps_old = verdict.conflict && rules.policy.conflict == ConflictPolicy::Keep;
             let id = EntryId { dir: folder.id, index: verdict.index };
-            works.push(Work::new(id, Arc::clone(folder), entry, verdict.action, present));
+            let (folder, entry) = (Arc::clone(folder), entry.clone());
+            works.push(Work { id, folder, entry, task, present, keeps_old });
         }
         verdicts.push(verdict);
     }
     (verdicts, works, displaced)
 }
+
+/// Whether an action leads to an outcome.
+fn acts(action: Action) -> bool {
+    matches!(action, Action::Copy | Action::Restamp | Action::Fail)
+}
+
+const CONFLICT: &str =
+    "changed at the destination since the last job, and /CONFLICT:fail leaves it alone";
 
 /// What an earlier job left at a path below this job's root.
 fn record_of(job: &Job, path: &RelPath) -> Option<Record> {

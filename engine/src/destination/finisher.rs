@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use quicopy_protocol::code::Failure;
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{EntryId, WantId};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::OutcomeResult;
@@ -13,10 +13,11 @@ use quicopy_protocol::verdict::OutcomeResult;
 use super::event::Event;
 use super::job::Job;
 use super::window::Weight;
-use super::work::Work;
+use super::work::{Task, Work};
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Done, Item, Order, Outcome, Ready};
 use crate::disk::DiskKind;
+use crate::fault;
 use crate::index::Record;
 use crate::retry::RetryPolicy;
 
@@ -74,10 +75,34 @@ impl<'a> Finisher<'a> {
     /// Hands a finished entry to the committer.
     pub(super) fn ready(&self, entry: Try, ready: Box<Ready>, commits: &Sender<Order<Try>>) {
         entry.work.folder.touch();
+        if let Err(failure) = self.keep_old(&entry.work) {
+            ready.discard();
+            return self.failed(entry, failure, false);
+        }
         let _ =
             commits.send(Order::Item(Item { tag: entry, work: crate::commit::Work::Place(ready) }));
         if self.work.is_empty() && self.flights().is_empty() {
             let _ = commits.send(Order::Flush);
+        }
+    }
+
+    /// Gives the version that is about to be replaced a second name, where the job keeps it.
+    fn keep_old(&self, work: &Work) -> Result<(), Failure> {
+        if !work.keeps_old {
+            return Ok(());
+        }
+        let fail = |error: &std::io::Error| fault::failure(Operation::CopyFile, error);
+        let name = work.kept_name().map_err(|error| {
+            Failure::new(
+                Operation::CopyFile,
+                206,
+                format!("the version in conflict cannot be kept: {error}"),
+            )
+        })?;
+        let dir = self.job.open(&work.folder).map_err(|error| fail(&error))?;
+        match dir.link(&work.entry.name, &name) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(|error| fail(&error)),
         }
     }
 
@@ -122,7 +147,7 @@ impl<'a> Finisher<'a> {
             if let Err(error) = removed {
                 self.job.tell(Event::Notice(format!(
                     "{}: what stood there before could not be removed from beside it ({name}): {error}",
-                    work.path()
+                    path_of(work).unwrap_or(&work.folder.path)
                 )));
             }
         }
@@ -133,7 +158,9 @@ impl<'a> Finisher<'a> {
             inode: stat.inode,
             changed: stat.changed,
         });
-        records.note(&work.path(), record);
+        if let Some(path) = path_of(work) {
+            records.note(path, record);
+        }
         self.finish(work.id, OutcomeResult::Done(origins));
     }
 
@@ -144,6 +171,13 @@ impl<'a> Finisher<'a> {
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<WantId, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn path_of(work: &Work) -> Option<&RelPath> {
+    match &work.task {
+        Task::Copy(path) | Task::Restamp(path) => Some(path),
+        Task::Refuse(_) => None,
     }
 }
 

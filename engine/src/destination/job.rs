@@ -42,7 +42,10 @@ pub(super) struct Job {
     progress: Mutex<Progress>,
     moved_on: Condvar,
     /// Nothing comes through; it is closed when the job is parked or over.
-    over: (Mutex<Option<crossbeam_channel::Sender<Infallible>>>, crossbeam_channel::Receiver<Infallible>),
+    over: (
+        Mutex<Option<crossbeam_channel::Sender<Infallible>>>,
+        crossbeam_channel::Receiver<Infallible>,
+    ),
 }
 
 #[derive(Default)]

@@ -9,13 +9,13 @@ use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{Kind, WantId};
 use quicopy_protocol::options::CopyMode;
 use quicopy_protocol::path::RelPath;
-use quicopy_protocol::verdict::{Action, Origins, OutcomeResult};
+use quicopy_protocol::verdict::{Origins, OutcomeResult};
 
 use super::event::Event;
 use super::finisher::{Finisher, Try};
 use super::job::Job;
 use super::window::Weight;
-use super::work::Work;
+use super::work::{Task, Work};
 use super::{links, presence};
 use crate::commit::{Order, Place, Ready};
 use crate::disk::{DirHandle, MetaChange};
@@ -109,20 +109,20 @@ impl<'a> Scheduler<'a> {
 
     fn begin(&mut self, entry: Try) {
         let work = Arc::clone(&entry.work);
-        let begun = match (work.action, &work.entry.kind) {
-            (Action::Fail, _) => Err(Refused::for_good(Failure::new(
-                Operation::CopyFile,
-                32,
-                "changed at the destination since the last job, and /CONFLICT:fail leaves it alone",
-            ))),
-            (Action::Restamp, _) => self.restamp(&work),
-            (_, Kind::Link { target }) => self.link(&work, target).map(Some),
-            (_, Kind::File) if self.job.setup.policy.mode == CopyMode::CreateEmpty => {
-                self.create_empty(&work).map(Some)
+        let begun = match (&work.task, &work.entry.kind) {
+            (Task::Refuse(reason), _) => {
+                Err(Refused::for_good(Failure::new(Operation::CopyFile, 32, reason)))
             }
-            (_, Kind::File) => return self.ask(entry),
+            (Task::Restamp(_), _) => self.restamp(&work),
+            (Task::Copy(path), Kind::Link { target }) => self.link(&work, path, target).map(Some),
+            (Task::Copy(path), Kind::File)
+                if self.job.setup.policy.mode == CopyMode::CreateEmpty =>
+            {
+                self.create_empty(&work, path).map(Some)
+            }
+            (Task::Copy(path), Kind::File) => return self.ask(entry, path),
             // Directories are made by the comparer, and nothing else is put in work.
-            (_, Kind::Directory | Kind::Special) => Ok(None),
+            (Task::Copy(_), Kind::Directory | Kind::Special) => Ok(None),
         };
         match begun {
             Ok(Some(ready)) => self.finisher.ready(entry, Box::new(ready), &self.commits),
@@ -144,7 +144,7 @@ impl<'a> Scheduler<'a> {
         Ok(None)
     }
 
-    fn link(&self, work: &Work, text: &[u8]) -> Result<Ready, Refused> {
+    fn link(&self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Refused> {
         let setup = &self.job.setup;
         let dir = setup.below_share(&work.folder.path).unwrap_or(RelPath::ROOT);
         if !setup.rights.outside_links && links::leads_outside(&dir, text) {
@@ -155,17 +155,17 @@ impl<'a> Scheduler<'a> {
                  outside-links: quicopy-agent peers permit",
             )));
         }
-        let target = self.target(work)?;
+        let target = self.target(work, path)?;
         Ok(self.job.receiver().link(target, text)?)
     }
 
-    fn create_empty(&self, work: &Work) -> Result<Ready, Refused> {
-        let target = self.target(work)?;
+    fn create_empty(&self, work: &Work, path: &RelPath) -> Result<Ready, Refused> {
+        let target = self.target(work, path)?;
         Ok(self.job.receiver().empty_file(target)?)
     }
 
     /// Asks for a file's content, once the window has room.
-    fn ask(&mut self, entry: Try) {
+    fn ask(&mut self, entry: Try, path: &RelPath) {
         let weight = Weight::of(entry.work.entry.meta.size_bytes);
         if !self.job.window.acquire(weight) {
             return;
@@ -173,7 +173,7 @@ impl<'a> Scheduler<'a> {
         let want = WantId(self.next_want);
         let id = entry.work.id;
         let begun = self
-            .target(&entry.work)
+            .target(&entry.work, path)
             .and_then(|target| Ok(self.job.receiver().begin(want, target, self.job.now())?));
         match begun {
             Ok(basis) => {
@@ -188,13 +188,13 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn target(&self, work: &Work) -> Result<Target, Refused> {
+    fn target(&self, work: &Work, path: &RelPath) -> Result<Target, Refused> {
         let policy = &self.job.setup.policy;
         let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
         let place = self.look(work, &dir)?;
         Ok(Target {
             name: work.entry.name.clone(),
-            path: work.path(),
+            path: path.clone(),
             size_bytes: work.entry.meta.size_bytes,
             change: self.change(work),
             delta: policy.delta,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use quicopy_protocol::meta::{Entry, EntryId};
-use quicopy_protocol::path::RelPath;
-use quicopy_protocol::verdict::Action;
+use quicopy_protocol::path::{Name, NameError, RelPath};
 
 use super::folder::Folder;
 use crate::compare::Present;
+use crate::plan::KEPT_MARK;
 
 /// An entry that the plan puts in work.
 #[derive(Debug)]
@@ -15,27 +15,33 @@ pub(super) struct Work {
     pub(super) id: EntryId,
     pub(super) folder: Arc<Folder>,
     pub(super) entry: Entry,
-    pub(super) action: Action,
+    pub(super) task: Task,
     /// What stands at the destination.
     pub(super) present: Option<Present>,
+    /// Whether that is kept beside the new version (`/CONFLICT:keep`).
+    pub(super) keeps_old: bool,
+}
+
+/// What is to be done about an entry, with its path below the job's root.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Its content is put in place.
+    Copy(RelPath),
+    /// Only its metadata is set.
+    Restamp(RelPath),
+    /// It fails, for this reason.
+    Refuse(String),
 }
 
 impl Work {
-    pub(super) fn new(
-        id: EntryId,
-        folder: Arc<Folder>,
-        entry: &Entry,
-        action: Action,
-        present: Option<Present>,
-    ) -> Self {
-        Self { id, folder, entry: entry.clone(), action, present }
-    }
-
-    /// Its path below the job's root.
-    pub(super) fn path(&self) -> RelPath {
-        self.folder
-            .path
-            .join(&self.entry.name)
-            .expect("a listing whose paths are too long was not planned")
+    /// The name under which an old version is kept: the same for the same version, so that a second try makes no second copy.
+    ///
+    /// # Errors
+    /// It would be too long.
+    pub(super) fn kept_name(&self) -> Result<Name, NameError> {
+        let seconds = self.present.as_ref().map_or(0, |present| present.modified.seconds);
+        let mut name = self.entry.name.as_bytes().to_vec();
+        name.extend_from_slice(format!("{KEPT_MARK}{seconds}").as_bytes());
+        Name::new(name)
     }
 }

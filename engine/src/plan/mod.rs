@@ -16,7 +16,7 @@ pub use directory::{
 };
 pub use extra::Extra;
 pub use protect::NameRules;
-pub(crate) use protect::{Place, is_users};
+pub(crate) use protect::{KEPT_MARK, Place, is_users};
 
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;

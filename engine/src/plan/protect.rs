@@ -1,12 +1,16 @@
 //! What may never be deleted or replaced at the destination, whatever the job asks for.
 
 use quicopy_protocol::meta::Kind;
+use quicopy_protocol::options::ConflictPolicy;
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::Kept;
 
 use super::Rules;
 use crate::compare::Listed;
 use crate::filter::Filter;
+
+/// What stands between a name and the time of the version that `/CONFLICT:keep` keeps.
+pub(crate) const KEPT_MARK: &str = ".conflict-";
 
 /// Names that belong to a file system, not to its user, in its root directory.
 const SYSTEM_DIRS: [&str; 3] = ["lost+found", "System Volume Information", "$RECYCLE.BIN"];
@@ -68,6 +72,9 @@ impl Protection {
         if name.is_reserved() {
             return Self::Private;
         }
+        if rules.policy.conflict == ConflictPolicy::Keep && is_kept_version(name) {
+            return Self::Kept(Kept::Conflict);
+        }
         if present.mounted || place == Place::FileSystemRoot && is_system_dir(name) {
             return Self::Kept(Kept::Mount);
         }
@@ -87,6 +94,17 @@ impl Protection {
         }
         Self::Open
     }
+}
+
+/// Whether a name is that of a version kept by `/CONFLICT:keep`: `NAME.conflict-SECONDS`.
+fn is_kept_version(name: &Name) -> bool {
+    let mark = KEPT_MARK.as_bytes();
+    let bytes = name.as_bytes();
+    let at = bytes.windows(mark.len()).rposition(|window| window == mark);
+    at.is_some_and(|at| {
+        let seconds = &bytes[at + mark.len()..];
+        !seconds.is_empty() && seconds.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+    })
 }
 
 fn is_system_dir(name: &Name) -> bool {

@@ -34,15 +34,20 @@ A command line with one of these is refused with exit code 16 before anything ha
 asks for:
 ";
 
+/// So that the page's text is no wider than its other lines.
+const NAMES_A_LINE: usize = 12;
+
 fn page() -> String {
-    let mut page = format!("<!-- Made from the table in server/src/cli. Do not edit: {UPDATE} -->\n\n{HEAD}");
+    let mut page =
+        format!("<!-- Made from the table in server/src/cli. Do not edit: {UPDATE} -->\n\n{HEAD}");
     TABLE.iter().for_each(|group| section(&mut page, group));
     let names = NOT_YET.iter().map(|name| match name.strip_prefix("--") {
         Some(long) => format!("`--{}`", long.to_ascii_lowercase()),
         None => format!("`{name}`"),
     });
-    let names = names.collect::<Vec<_>>().join(" ");
-    write!(page, "\n{NOT_YET_HEAD}\n{names}\n").expect("a String takes all");
+    let names = names.collect::<Vec<_>>();
+    let lines = names.chunks(NAMES_A_LINE).map(|names| names.join(" ")).collect::<Vec<_>>();
+    write!(page, "\n{NOT_YET_HEAD}\n{}\n", lines.join("\n")).expect("a String takes all");
     page
 }
 
@@ -53,7 +58,12 @@ fn section(page: &mut String, group: &Group) {
     for row in *rows {
         let slash = row.slash.map(|_| code(&row.spelling())).unwrap_or_default();
         let (long, default) = (code(&long_form(row)), row.default.map(code).unwrap_or_default());
-        let help = cell(row.help);
+        let help = match row.takes {
+            Takes::Optional { name, absent, .. } => {
+                format!("{}; without {name}: {absent}", cell(row.help))
+            }
+            Takes::Nothing(_) | Takes::Value { .. } | Takes::List { .. } => cell(row.help),
+        };
         writeln!(page, "| {slash} | {long} | {default} | {help} |").expect("a String takes all");
     }
 }

@@ -17,6 +17,7 @@ use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
 use quicopy_protocol::message::{JobOpened, Refused};
 use quicopy_protocol::options::Durability;
 use quicopy_protocol::path::RelPath;
+use quicopy_protocol::text::with_causes;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -115,7 +116,7 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
     let share = match share {
         Ok(share) => Arc::new(share),
         Err(error) => {
-            let reason = format!("{}; nothing was changed", chain(&error));
+            let reason = format!("{}; nothing was changed", with_causes(&error));
             let refused = Refused { code: RefusalCode::DestinationFailed, reason };
             return asked.refuse(agent, refused).await;
         }
@@ -160,7 +161,7 @@ fn open_index(path: &Path, list_only: bool) -> Option<Arc<Index>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(|error| error.to_string())?;
-        Index::open(file).map_err(|error| chain(&error))
+        Index::open(file).map_err(|error| with_causes(&error))
     };
     match open() {
         Ok(index) => Some(Arc::new(index)),
@@ -169,16 +170,6 @@ fn open_index(path: &Path, list_only: bool) -> Option<Arc<Index>> {
             None
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn blake3_hex(bytes: &[u8]) -> String {

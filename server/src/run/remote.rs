@@ -9,6 +9,7 @@ use quicopy_certs::{Fingerprint, Identity, KnownAgents, StateDir};
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
 use quicopy_protocol::link::{Capacities, SenderLink};
 use quicopy_protocol::path::RelPath;
+use quicopy_protocol::text::with_causes;
 use quicopy_protocol::transport::{DialError, Dialer, sender_link};
 use tokio::runtime::Handle;
 
@@ -36,8 +37,8 @@ impl Remote {
     /// # Errors
     /// It is none of them, or this sender's own state cannot be used.
     pub(super) fn new(folder: RemoteFolder, state: &Path, runtime: Handle) -> Result<Self, String> {
-        let state = StateDir::open_or_create(state).map_err(|error| text(&error))?;
-        let agents = KnownAgents::new(&state).list().map_err(|error| text(&error))?;
+        let state = StateDir::open_or_create(state).map_err(|error| with_causes(&error))?;
+        let agents = KnownAgents::new(&state).list().map_err(|error| with_causes(&error))?;
         let asked = &folder.agent;
         let port = asked.port.unwrap_or(DEFAULT_PORT);
         let typed = Address { host: asked.host.clone(), port: Some(port) }.to_string();
@@ -64,11 +65,11 @@ impl Remote {
                 addresses.insert(0, moved.to_string());
             }
         }
-        let identity = Identity::load_or_create(&state).map_err(|error| text(&error))?;
+        let identity = Identity::load_or_create(&state).map_err(|error| with_causes(&error))?;
         let tls = client_tls(&identity, known.fingerprint, Purpose::Job);
         let dialer = {
             let _inside = runtime.enter();
-            Dialer::bind().map_err(|error| text(&error))?
+            Dialer::bind().map_err(|error| with_causes(&error))?
         };
         let (name, pinned) = (known.name.to_string(), known.fingerprint);
         Ok(Self { folder, name, addresses, pinned, tls, dialer, runtime })
@@ -115,7 +116,7 @@ impl Remote {
             match self.dialer.connect(socket, self.tls.config.clone()).await {
                 Ok(connection) => {
                     return sender_link(connection, Capacities::default()).await.map_err(|error| {
-                        let reason = text(&error);
+                        let reason = with_causes(&error);
                         not_known(&reason).map_or_else(|| later(reason), NoLink::Fatal)
                     });
                 }
@@ -123,7 +124,7 @@ impl Remote {
                     if let Some(shown) = self.tls.stranger() {
                         return Err(NoLink::Fatal(self.changed_key(shown)));
                     }
-                    let reason = text(&error);
+                    let reason = with_causes(&error);
                     if let Some(fatal) = not_known(&reason) {
                         return Err(NoLink::Fatal(fatal));
                     }
@@ -159,18 +160,4 @@ pub(super) fn not_known(reason: &str) -> Option<String> {
          quicopy pair"
             .to_owned()
     })
-}
-
-/// An error with what caused it.
-fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        source = error.source();
-    }
-    text
 }
