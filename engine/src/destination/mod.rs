@@ -33,6 +33,11 @@ mod window;
 mod work;
 mod writer;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[allow(clippy::disallowed_methods, reason = "trees for tests")]
+mod tests;
+
 use std::sync::atomic::Ordering;
 
 use async_channel::{Receiver, Sender};

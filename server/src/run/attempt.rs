@@ -424,6 +424,7 @@ impl Attempt<'_> {
     fn say_goodbye(&self, end: &End) {
         let close = match end {
             End::Complete { .. } => {
+                quicopy_engine::crash_point!("sender_before_goodbye");
                 let _ = self.link.control_tx.send_blocking(Goodbye { complete: true }.into());
                 Close::finished()
             }

@@ -1,0 +1,311 @@
+//! Whole jobs at the destination, with a source that is only a list of files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use quicopy_protocol::meta::{Digest, DirId, Entry, Kind, Meta, Timestamp};
+use quicopy_protocol::options::{
+    ConflictPolicy, CopyFlags, Durability, JobPolicy, Recurse, Retry, Selection,
+};
+use quicopy_protocol::path::{Name, RelPath};
+use quicopy_protocol::verdict::OutcomeResult;
+
+use super::*;
+use crate::disk::Share;
+use crate::index::Index;
+use crate::purge::{DefaultLimit, GuardRules};
+
+/// The source: directories with their files' contents, all written at second 1000.
+type Source = BTreeMap<&'static str, Vec<(&'static str, &'static str)>>;
+
+struct Site {
+    dir: tempfile::TempDir,
+    index: Option<Arc<Index>>,
+    policy: JobPolicy,
+}
+
+/// What a job told.
+#[derive(Debug, Default)]
+struct Told {
+    wants: usize,
+    failed: Vec<String>,
+    extras: usize,
+    done: Option<Done>,
+    settled: u64,
+}
+
+impl Site {
+    /// A destination with these files, for mirrors.
+    fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let policy = JobPolicy {
+            selection: Selection { recurse: Recurse::All, ..Selection::default() },
+            copy: CopyFlags::DAT,
+            dcopy: CopyFlags { times: true, ..CopyFlags::DA },
+            purge: true,
+            retry: Retry { retries: 0, wait_seconds: 0 },
+            ..JobPolicy::default()
+        };
+        Self { dir, index: None, policy }
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(path)).ok()
+    }
+
+    /// Runs a job; `broken` is a directory whose listing ends in an error.
+    fn run(&self, source: &Source, broken: Option<&str>) -> Result<(Ended, Told), Refusal> {
+        let setup = Setup {
+            share: Arc::new(Share::open(self.dir.path()).unwrap()),
+            root: RelPath::ROOT,
+            peer: [7; 32],
+            policy: self.policy.clone(),
+            rights: Rights::default(),
+            index: self.index.clone(),
+            guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
+            durability: Durability::Group,
+            time_step_nanos: 1,
+            clock: now,
+        };
+        let (listed_tx, listed) = async_channel::unbounded();
+        let (_lists_tx, lists) = async_channel::unbounded();
+        let (content_tx, content) = async_channel::unbounded();
+        let (events_tx, events) = async_channel::unbounded();
+        for (number, (path, files)) in source.iter().enumerate() {
+            listed_tx.send_blocking(listing(source, number, path, files, broken)).unwrap();
+        }
+        listed_tx.send_blocking(Listed::End).unwrap();
+        let contents: Vec<_> = source.values().map(|files| files.to_vec()).collect();
+        let sender = std::thread::spawn(move || serve(&events, &content_tx, &contents));
+        let inputs = Inputs { listed, lists, content };
+        let ended = run(setup, inputs, events_tx, StopFlag::default());
+        let told = sender.join().unwrap();
+        ended.map(|ended| (ended, told))
+    }
+
+    fn mirror(&self, source: &Source) -> Told {
+        let (ended, told) = self.run(source, None).unwrap();
+        assert_eq!(ended, Ended::Complete);
+        assert_eq!(told.settled, source.len() as u64);
+        told
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of a test is the real one")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn meta(size_bytes: usize) -> Meta {
+    let modified = Timestamp { seconds: 1000, nanos: 5 };
+    Meta { size_bytes: size_bytes as u64, modified, mode: 0o755, owner: 0, group: 0 }
+}
+
+fn listing(
+    source: &Source,
+    number: usize,
+    path: &str,
+    files: &[(&str, &str)],
+    broken: Option<&str>,
+) -> Listed {
+    let name = |text: &str| Name::new(text.as_bytes()).unwrap();
+    let mut entries: Vec<_> = files
+        .iter()
+        .map(|(file, content)| Entry {
+            name: name(file),
+            kind: Kind::File,
+            meta: meta(content.len()),
+            skip: None,
+        })
+        .collect();
+    for dir in source.keys().filter(|dir| !dir.is_empty()) {
+        let (parent, last) = dir.rsplit_once('/').unwrap_or(("", dir));
+        if parent == path {
+            entries.push(Entry {
+                name: name(last),
+                kind: Kind::Directory,
+                meta: meta(0),
+                skip: None,
+            });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let failure = || {
+        use quicopy_protocol::code::{Failure, Operation};
+        Failure::new(Operation::ScanSourceDirectory, 5, "permission denied")
+    };
+    Listed::Part {
+        dir: DirId(number as u64),
+        path: RelPath::parse(path.as_bytes()).unwrap(),
+        meta: meta(0),
+        attributes: Vec::new(),
+        entries,
+        end: if broken == Some(path) { PartEnd::Incomplete(failure()) } else { PartEnd::Complete },
+    }
+}
+
+/// Answers every wish with the file's content, except files whose content is "unreadable".
+fn serve(
+    events: &Receiver<Event>,
+    content: &Sender<Content>,
+    contents: &[Vec<(&'static str, &'static str)>],
+) -> Told {
+    let mut told = Told::default();
+    while let Ok(event) = events.recv_blocking() {
+        match event {
+            Event::Want { want, entry, .. } => {
+                told.wants += 1;
+                // Files sort before their directory's own directories in these sources.
+                let (_, text) = contents[entry.dir.0 as usize][entry.index as usize];
+                let answer = if text == "unreadable" {
+                    use quicopy_protocol::code::{Failure, Operation};
+                    let failure = Failure::new(Operation::CopyFile, 5, "permission denied");
+                    Content::Failed { want, failure }
+                } else {
+                    let (digest, data) = (Digest::of(text.as_bytes()), text.as_bytes().to_vec());
+                    Content::Whole { want, digest, attributes: Vec::new(), data: data.into() }
+                };
+                content.send_blocking(answer).unwrap();
+            }
+            Event::Outcome(_, OutcomeResult::Failed(failure)) => told.failed.push(failure.reason),
+            Event::Extras { entries, .. } => told.extras += entries.len(),
+            Event::Settled(dir) => told.settled = dir.0,
+            Event::Done(done) => told.done = Some(done),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn source(dirs: &[(&'static str, &[(&'static str, &'static str)])]) -> Source {
+    dirs.iter().map(|(dir, files)| (*dir, files.to_vec())).collect()
+}
+
+fn modified(path: &Path) -> i64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).unwrap().mtime()
+}
+
+#[test]
+fn a_mirror_copies_deletes_and_a_second_one_does_nothing() {
+    let site = Site::new(&[("old", "x"), ("b/older", "y"), ("c/d/e", "z")]);
+    let source = source(&[("", &[("a", "one")]), ("b", &[("f", "two")])]);
+    let told = site.mirror(&source);
+    assert_eq!((told.wants, told.extras), (2, 5));
+    assert_eq!(told.done.unwrap().deleted, 5);
+    assert_eq!(
+        (site.read("a").as_deref(), site.read("b/f").as_deref()),
+        (Some("one"), Some("two"))
+    );
+    assert!(
+        !site.path("old").exists() && !site.path("b/older").exists() && !site.path("c").exists()
+    );
+    assert_eq!((modified(&site.path("b")), modified(&site.path("a"))), (1000, 1000));
+    let told = site.mirror(&source);
+    assert_eq!((told.wants, told.extras, told.failed.len()), (0, 0, 0));
+}
+
+#[test]
+fn nothing_is_deleted_below_a_directory_that_was_not_read_to_its_end() {
+    let site = Site::new(&[("b/keep", "x"), ("go", "y")]);
+    let source = source(&[("", &[("a", "one")]), ("b", &[])]);
+    let (_, told) = site.run(&source, Some("b")).unwrap();
+    assert_eq!(told.done.unwrap().protected_dirs, 1);
+    assert!(site.path("b/keep").exists() && !site.path("go").exists());
+}
+
+#[test]
+fn extras_beside_a_failed_copy_stay_and_others_go() {
+    let site = Site::new(&[("b/keep", "x"), ("go", "y")]);
+    let source = source(&[("", &[("a", "one")]), ("b", &[("f", "unreadable")])]);
+    let told = site.mirror(&source);
+    assert_eq!(told.failed, ["permission denied"]);
+    assert!(site.path("b/keep").exists() && !site.path("go").exists());
+}
+
+#[test]
+fn a_job_that_only_lists_tells_all_and_changes_nothing() {
+    let mut site = Site::new(&[("old", "x")]);
+    site.policy.list_only = true;
+    let source = source(&[("", &[("a", "one")]), ("b", &[("f", "two")])]);
+    let told = site.mirror(&source);
+    assert_eq!((told.wants, told.extras), (0, 1));
+    let names: Vec<_> = std::fs::read_dir(site.dir.path()).unwrap().collect();
+    assert_eq!(names.len(), 1, "not even a private folder is made");
+}
+
+#[test]
+fn an_empty_source_is_refused_before_anything_is_changed() {
+    let site = Site::new(&[("old", "x")]);
+    let refusal = site.run(&source(&[("", &[])]), None).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::SourceEmpty);
+    assert!(site.path("old").exists());
+}
+
+#[test]
+fn inputs_that_end_early_park_the_job_and_delete_nothing() {
+    let site = Site::new(&[("old", "x")]);
+    let (listed_tx, listed) = async_channel::unbounded::<Listed>();
+    let (_lists, lists) = async_channel::unbounded();
+    let (_content, content) = async_channel::unbounded();
+    let (events_tx, _events) = async_channel::unbounded();
+    let tree = source(&[("", &[("a", "one")])]);
+    listed_tx.send_blocking(listing(&tree, 0, "", &[("a", "one")], None)).unwrap();
+    drop(listed_tx);
+    let setup = Setup {
+        share: Arc::new(Share::open(site.dir.path()).unwrap()),
+        root: RelPath::ROOT,
+        peer: [7; 32],
+        policy: site.policy.clone(),
+        rights: Rights::default(),
+        index: None,
+        guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
+        durability: Durability::Group,
+        time_step_nanos: 1,
+        clock: now,
+    };
+    let ended = run(setup, Inputs { listed, lists, content }, events_tx, StopFlag::default());
+    assert_eq!(ended, Ok(Ended::Parked));
+    assert!(site.path("old").exists() && !site.path("a").exists());
+}
+
+#[test]
+fn a_version_in_conflict_is_kept_under_a_name_that_no_mirror_deletes() {
+    let mut site = Site::new(&[]);
+    let index = tempfile::tempfile().unwrap();
+    site.index = Some(Arc::new(Index::open(index).unwrap()));
+    site.policy.conflict = ConflictPolicy::Keep;
+    site.mirror(&source(&[("", &[("a", "one")])]));
+    std::fs::write(site.path("a"), "edited here").unwrap();
+    let edited = modified(&site.path("a"));
+    for content in ["two!", "three"] {
+        site.mirror(&source(&[("", &[("a", content)])]));
+        assert_eq!(site.read("a").as_deref(), Some(content));
+        assert_eq!(site.read(&format!("a.conflict-{edited}")).as_deref(), Some("edited here"));
+    }
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_gives_way_with_all_it_holds_and_the_reverse() {
+    let site = Site::new(&[("a/deep/x", "1"), ("b", "a file")]);
+    site.mirror(&source(&[("", &[("a", "now a file")]), ("b", &[("f", "inside")])]));
+    assert_eq!(site.read("a").as_deref(), Some("now a file"));
+    assert_eq!(site.read("b/f").as_deref(), Some("inside"));
+    let left: Vec<_> = std::fs::read_dir(site.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !["a", "b", ".quicopy"].contains(&&**name))
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
