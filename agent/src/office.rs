@@ -264,10 +264,8 @@ impl Office {
     fn adopt(&self, name: &ShareName) -> Result<Reply, OfficeError> {
         let share = self.find(name)?;
         let offline = |error| ShareOffline::folder(share, error);
-        if self.folder(share).map_err(offline)?.is_degraded() {
-            // Somebody has looked at the disk: from here on it counts as sound.
-            self.folders.lock().unwrap_or_else(PoisonError::into_inner).remove(&share.name);
-        }
+        // Somebody has looked at the folder: it is opened anew, and its disk counts as sound from here on.
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).remove(&share.name);
         let folder = self.folder(share).map_err(offline)?;
         let found = match self.known_shares.adopt(share, &folder)? {
             Standing::Known(_) => "it was as it should be".into(),

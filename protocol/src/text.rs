@@ -34,13 +34,13 @@ fn is_harmless(character: char) -> bool {
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// An error and what caused it, on one line; a cause that the text before it repeats already is left out.
+/// An error and what caused it, on one line; a cause that the text has already is left out.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
         let words = cause.to_string();
-        if !text.ends_with(&words) {
+        if !text.contains(&words) {
             text = format!("{text}: {words}");
         }
         next = cause.source();

@@ -8,11 +8,13 @@ use async_channel::Receiver;
 use jiff::Timestamp;
 use quicopy_certs::{Fingerprint, KnownSender, Permit};
 use quicopy_engine::destination::{self, Setup};
+use quicopy_engine::disk::advised;
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
 use quicopy_protocol::link::{AgentLink, Capacities};
 use quicopy_protocol::message::{JobOpened, OpenJob, Refused};
+use quicopy_protocol::options::Durability;
 use quicopy_protocol::text::{self, Escaped};
 use quicopy_protocol::transport::{Connection, agent_link};
 
@@ -147,7 +149,9 @@ async fn prepare(agent: &Arc<Agent>, owner: Owner, open: &OpenJob) -> Result<Pre
     let opened = match looking.await {
         Ok((Ok(false), Ok(opened))) => opened,
         Ok((Ok(true), _)) => {
-            let reason = "source and destination are one tree, or one holds the other".into();
+            let reason =
+                "source and destination are one tree, or one holds the other; nothing was changed"
+                    .into();
             return Err(Refused { code: RefusalCode::Overlap, reason });
         }
         Ok((_, Err(offline))) => {
@@ -206,11 +210,15 @@ async fn carry_out(
     let OpenJob { job, attempt, path, policy, .. } = asked.open.clone();
     tracing::info!(%job, attempt, "{} ({}): into {}/{path}", record.label, record.peer, share.name);
     let remembered = index.as_ref().and_then(|index| index.has_any_below(&path).ok());
+    let durability = match share.durability {
+        Durability::Group => advised(folder.root()),
+        chosen @ (Durability::File | Durability::None) => chosen,
+    };
     let opened = JobOpened {
         time_step_nanos,
         conflicts_known: remembered == Some(true),
         first_job: remembered == Some(false),
-        durability: share.durability,
+        durability,
     };
     let outside_links =
         share.outside_links == OutsideLinks::Consent && rights.permits.allows(Permit::OutsideLinks);
@@ -222,7 +230,7 @@ async fn carry_out(
         rights: destination::Rights { owner: rights.permits.allows(Permit::Owner), outside_links },
         index,
         guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: share.max_delete },
-        durability: share.durability,
+        durability,
         time_step_nanos,
         clock: Instant::now,
     };

@@ -403,9 +403,13 @@ fn works(
         if acts(verdict.action) && !rules.policy.list_only {
             let task = match (verdict.action, path) {
                 (_, Err(error)) => Task::Refuse(format!("{error} cannot be copied")),
+
                 (Action::Fail, Ok(_)) => Task::Refuse(CONFLICT.to_owned()),
                 (Action::Restamp, Ok(path)) => Task::Restamp(path),
-                (_, Ok(path)) => Task::Copy(path),
+                (_, Ok(path)) => match job.forbids(&entry.name) {
+                    Some(reason) => Task::Refuse(reason),
+                    None => Task::Copy(path),
+                },
             };
             let keeps_old = verdict.conflict && rules.policy.conflict == ConflictPolicy::Keep;
             let id = EntryId { dir: folder.id, index: verdict.index };

@@ -10,6 +10,7 @@ use async_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{DirId, EntryId};
 use quicopy_protocol::options::Durability;
+use quicopy_protocol::path::Name;
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::Refusal;
@@ -21,6 +22,7 @@ use super::window::Window;
 use crate::disk::{DirHandle, Durable, Ignored, MetaChange, Tree};
 use crate::fault;
 use crate::filter::Filter;
+use crate::names::{self, NameFamily, NameLimits};
 use crate::receive::Receiver;
 use crate::source::StopFlag;
 
@@ -33,6 +35,7 @@ pub(super) struct Job {
     /// Set when no listing follows.
     pub(super) scan_ended: AtomicBool,
     tree: OnceLock<Tree>,
+    name_bytes_max: OnceLock<Option<usize>>,
     receiver: OnceLock<Receiver>,
     durable: Arc<Durable>,
     changed: AtomicBool,
@@ -67,6 +70,7 @@ impl Job {
             window: Window::default(),
             scan_ended: AtomicBool::new(false),
             tree: OnceLock::new(),
+            name_bytes_max: OnceLock::new(),
             receiver: OnceLock::new(),
             durable,
             changed: AtomicBool::new(false),
@@ -150,6 +154,14 @@ impl Job {
     /// The job's root; `None` as long as it is not there, as under `/L`.
     pub(super) fn tree(&self) -> Option<&Tree> {
         self.tree.get()
+    }
+
+    /// Why the destination cannot hold a name, if it cannot.
+    pub(super) fn forbids(&self, name: &Name) -> Option<String> {
+        let bytes_max =
+            *self.name_bytes_max.get_or_init(|| self.tree()?.root.name_bytes_max().ok());
+        let bytes_max = bytes_max?;
+        names::forbidden(name, NameLimits { bytes_max, family: NameFamily::Unix })
     }
 
     /// The files on their way in. Nothing is on its way before the root was planned.

@@ -15,7 +15,7 @@
 //! A ledger knows how far the job is settled. A stop, or inputs that end early, park the job: what is unfinished is made
 //! durable and kept for the next attempt, and nothing is deleted.
 //!
-//! Reading order: [`event`], `comparer`, `scheduler`, `writer`, `removal`; `job` is what they share.
+//! Reading order: `event`, `comparer`, `scheduler`, `writer`, `removal`; `job` is what they share.
 
 mod comparer;
 mod event;
@@ -150,6 +150,7 @@ pub fn run(
 }
 
 /// Ends the job's flows when it is parked or over, so that nobody waits for more.
+/// X
 fn end_with(job: &Job, inputs: &Inputs) {
     while !job.stop.wait(std::time::Duration::from_secs(3600)) {}
     job.park();

@@ -136,6 +136,15 @@ impl DirHandle {
         self.open.stat.inode
     }
 
+    /// Longest name that the file system takes, in bytes.
+    ///
+    /// # Errors
+    /// As `fstatvfs`.
+    pub fn name_bytes_max(&self) -> io::Result<usize> {
+        let found = rustix::fs::fstatvfs(self)?;
+        Ok(usize::try_from(found.f_namemax).unwrap_or(usize::MAX))
+    }
+
     /// Whether the entry, as this directory listed it, lies on another file system, or the same one mounted again.
     pub fn is_mount_point(&self, child: &Stat) -> bool {
         child.is_mount || child.device != self.device()

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use quicopy_engine::filter::Filter;
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::message::{JobDone, Outcome, Plan};
-use quicopy_protocol::meta::{DirId, Entry, Kind, Skip};
+use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind, Skip};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
     Action, DirState, ExtraEntry, FileClass, Kept, OutcomeResult, Removal, Verdict,
@@ -42,6 +42,8 @@ pub(super) struct Accounts {
     in_plan: Option<DirId>,
     /// Directories that will be made with the first entry that is copied into them.
     deferred: HashSet<RelPath>,
+    /// Entries that were tried again.
+    retried: HashSet<EntryId>,
     held_back: bool,
 }
 
@@ -54,6 +56,7 @@ impl Accounts {
             told,
             in_plan: None,
             deferred: HashSet::new(),
+            retried: HashSet::new(),
             held_back: false,
         }
     }
@@ -310,6 +313,7 @@ impl Accounts {
         self.told.unfinished.remove(&path);
         match &outcome.result {
             OutcomeResult::Done(origins) => {
+                self.retried.remove(&outcome.entry);
                 self.summary.add_file(Column::Copied, size_bytes);
                 self.summary.reused_bytes += origins.reused_bytes;
                 self.summary.resumed_bytes += origins.resumed_bytes;
@@ -324,9 +328,16 @@ impl Accounts {
                 } else {
                     self.summary.add_file(Column::Failed, size_bytes);
                 }
-                tell(error(failure, &path));
+                let retries_exhausted = self.retried.remove(&outcome.entry);
+                let failure = failure.clone();
+                tell(ReportEvent::Error { failure, path, retries_exhausted });
             }
         }
+    }
+
+    /// Notes that an entry will be tried again.
+    pub(super) fn retrying(&mut self, entry: EntryId) {
+        self.retried.insert(entry);
     }
 
     /// Takes what became of a deletion.
@@ -352,7 +363,7 @@ impl Accounts {
         }
         if done.protected_dirs > 0 {
             tell(ReportEvent::Notice(format!(
-                "nothing was deleted in {} directories that could not be read or copied in full",
+                "directories in which nothing was deleted, because they could not be read or copied in full: {}",
                 done.protected_dirs
             )));
         }

@@ -265,6 +265,7 @@ impl Attempt<'_> {
                     self.settle(outcomes, accounts, durable_bytes);
                 }
                 Message::Retrying(retrying) => {
+                    accounts.retrying(retrying.entry);
                     if let Some(path) = self.path_of(retrying.entry) {
                         let wait = Duration::from_secs(retrying.wait_seconds.into());
                         tell(ReportEvent::Retrying { failure: retrying.failure, path, wait });

@@ -9,13 +9,12 @@ use std::time::Instant;
 
 use quicopy_agent::job::{self, Asked, origin};
 use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
-use quicopy_engine::disk::Share;
-use quicopy_engine::index::Index;
+use quicopy_engine::disk::{Share, advised};
+use quicopy_engine::index::{Index, IndexError};
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
 use quicopy_protocol::message::{JobOpened, Refused};
-use quicopy_protocol::options::Durability;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 use tokio::runtime::Handle;
@@ -121,10 +120,18 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
             return asked.refuse(agent, refused).await;
         }
     };
-    let index = open_index(index, list_only);
+    let index = match open_index(index, list_only) {
+        Ok(index) => index,
+        Err(Busy) => {
+            let reason =
+                "another quicopy job copies into this folder; it is tried again under /R and /W"
+                    .to_owned();
+            return asked.refuse(agent, Refused { code: RefusalCode::Busy, reason }).await;
+        }
+    };
     let first_job =
         index.as_ref().is_none_or(|index| !index.has_any_below(&asked.open.path).unwrap_or(false));
-    let durability = Durability::Group;
+    let durability = advised(share.root());
     let opened = JobOpened {
         time_step_nanos: time_step_nanos(&share, !list_only),
         conflicts_known: index.is_some() && !first_job,
@@ -150,26 +157,27 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
     }
 }
 
-/// The memory of earlier jobs into this folder. Without it only conflicts are not seen.
-fn open_index(path: &Path, list_only: bool) -> Option<Arc<Index>> {
+/// Another job into the same folder runs.
+struct Busy;
+
+/// The memory of earlier jobs into this folder, which also keeps jobs into it apart. Without it only conflicts are not
+/// seen.
+fn open_index(path: &Path, list_only: bool) -> Result<Option<Arc<Index>>, Busy> {
     if list_only && !path.exists() {
-        return None;
+        return Ok(None);
     }
-    let open = || -> Result<Index, String> {
-        let folder = path.parent().ok_or("no folder")?;
-        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    let open = || -> std::io::Result<std::fs::File> {
+        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(path).map_err(|error| error.to_string())?;
-        Index::open(file).map_err(|error| with_causes(&error))
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
     };
-    match open() {
-        Ok(index) => Some(Arc::new(index)),
-        Err(error) => {
-            tracing::warn!(%error, "conflicts are not known");
-            None
-        }
+    match open().map(Index::open) {
+        Ok(Ok(index)) => return Ok(Some(Arc::new(index))),
+        Ok(Err(IndexError::InUse)) if !list_only => return Err(Busy),
+        Ok(Err(error)) => tracing::warn!(error = with_causes(&error), "conflicts are not known"),
+        Err(error) => tracing::warn!(%error, "conflicts are not known"),
     }
+    Ok(None)
 }
 
 fn blake3_hex(bytes: &[u8]) -> String {

@@ -158,7 +158,7 @@ fn carry_out(
         let failure = error.failure();
         let code = failure.windows_code;
         format!(
-            "{code} (0x{code:08X}) {} {}\n{}; nothing was changed",
+            "{code} (0x{code:08X}) {} {} : {}; nothing was changed",
             failure.operation.label(),
             job.header.source,
             failure.reason

@@ -143,10 +143,9 @@ impl Remote {
 
     fn changed_key(&self, shown: Fingerprint) -> String {
         format!(
-            "the agent {name} shows another key than the one it was paired with; nothing was sent\n  \
-             pinned: {pinned}\n  shown:  {shown}\n\
-             If the agent was set up anew, its administrator can confirm the new key. Then: quicopy agents forget {name}, \
-             and pair it again",
+            "the agent {name} shows another key than the one it was paired with, and nothing was sent; pinned: {pinned}; \
+             shown: {shown}; if the agent was set up anew, let its administrator confirm the key, then: quicopy agents \
+             forget {name}, and pair it again",
             name = self.name,
             pinned = self.pinned,
         )
