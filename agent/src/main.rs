@@ -8,6 +8,7 @@ use quicopy_agent::cli::Cli;
 use quicopy_agent::command;
 
 fn main() -> ExitCode {
+    raise_descriptor_limit();
     match command::carry_out(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -20,4 +21,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes as many descriptors as the system allows: a job holds one for each large file and directory in work.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

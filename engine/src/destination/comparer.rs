@@ -2,20 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation, RefusalCode};
-use quicopy_protocol::meta::{Attribute, DirId, Entry, EntryId, Kind, Meta};
-use quicopy_protocol::options::ConflictPolicy;
-use quicopy_protocol::path::{Name, RelPath};
+use quicopy_protocol::meta::{Attribute, DirId, Entry, EntryId, Kind, Meta, Skip};
+use quicopy_protocol::options::{ConflictPolicy, JobPolicy};
+use quicopy_protocol::path::{Name, PathError, RelPath};
 use quicopy_protocol::verdict::{Action, DirState, Verdict};
 
 use super::Refusal;
 use super::event::{Event, PartEnd};
-use super::folder::{Children, Folder};
+use super::finisher::keep_version;
+use super::folder::{Child, Children, Folder};
 use super::job::Job;
+use super::links;
 use super::presence::{self, Lister};
 use super::removal::Removals;
 use super::work::{Task, Work};
@@ -23,8 +24,8 @@ use crate::compare::{Present, Tolerances};
 use crate::disk::{DirHandle, RenameMode, Stat};
 use crate::fault;
 use crate::index::Record;
-use crate::plan::{Decision, DirectoryInput, Knowledge, Rules, plan_directory};
-use crate::purge::{self, Census, Find};
+use crate::plan::{Decision, DirectoryInput, Knowledge, Rules, Subdirectory, plan_directory};
+use crate::purge::{self, Find};
 
 /// A whole listing of the source, put together from its parts.
 #[derive(Debug)]
@@ -94,7 +95,10 @@ impl<'a> Comparer<'a> {
     }
 
     /// Ends the planning: what is to be removed, and how many directories there were.
-    pub(super) fn finish(self) -> (Removals, u64) {
+    pub(super) fn finish(mut self) -> (Removals, u64) {
+        while let Some(open) = self.above.pop() {
+            self.job.release(&open.folder);
+        }
         (self.removals, self.planned)
     }
 
@@ -105,14 +109,15 @@ impl<'a> Comparer<'a> {
     pub(super) fn plan(&mut self, listing: Listing) -> Result<(), Refusal> {
         self.planned += 1;
         let parent_path = listing.path.split_last();
-        while self.above.last().is_some_and(|open| {
-            parent_path.as_ref().is_none_or(|(parent, _)| open.folder.path != *parent)
-        }) {
-            self.above.pop();
+        let is_parent = |open: &Open| {
+            parent_path.as_ref().is_some_and(|(parent, _)| open.folder.path == *parent)
+        };
+        while let Some(open) = self.above.pop_if(|open| !is_parent(open)) {
+            self.job.release(&open.folder);
         }
         let arrival = match &parent_path {
             None => self.arrive_at_root(&listing)?,
-            Some((_, name)) => self.arrive(name)?,
+            Some((_, name)) => self.arrive(&listing.path, name)?,
         };
         match arrival {
             Arrival::Absent(state @ (DirState::Avoided | DirState::Failed(_))) => {
@@ -159,14 +164,14 @@ impl<'a> Comparer<'a> {
         Ok(Arrival::Entered { handle, found: Some(found), state })
     }
 
-    fn arrive(&mut self, name: &Name) -> Result<Arrival, Refusal> {
+    fn arrive(&mut self, path: &RelPath, name: &Name) -> Result<Arrival, Refusal> {
         let Some(parent) = self.above.last_mut() else {
             return Err(Refusal::protocol("a listing whose parent directory was not listed"));
         };
         if parent.folder.avoided {
             return Ok(Arrival::Absent(DirState::Avoided));
         }
-        let Some((state, present)) = parent.children.remove(name) else {
+        let Some(child) = parent.children.remove(name) else {
             return Err(Refusal::protocol("a listing that its parent directory does not name"));
         };
         let folder = Arc::clone(&parent.folder);
@@ -174,14 +179,15 @@ impl<'a> Comparer<'a> {
         let fail = |operation, error: &io::Error| {
             Arrival::Absent(DirState::Failed(fault::failure(operation, error)))
         };
-        Ok(match state {
+        Ok(match child.state.clone() {
             DirState::Existing => {
-                let entered = self.job.open(&folder).and_then(|above| {
-                    let handle = above.open_dir(name)?;
+                let open = || {
+                    let tree = self.job.tree().ok_or(io::ErrorKind::NotFound)?;
+                    let handle = tree.root.open_path(path)?;
                     let found = handle.own_stat()?;
                     Ok((handle, found))
-                });
-                match entered {
+                };
+                match open() {
                     Ok((handle, found)) => {
                         Arrival::Entered { handle, found: Some(found), state: DirState::Existing }
                     }
@@ -189,13 +195,13 @@ impl<'a> Comparer<'a> {
                 }
             }
             DirState::New if list_only => Arrival::Absent(DirState::New),
-            DirState::New => match self.make(&folder, name, present.as_ref()) {
+            DirState::New => match self.make(&folder, name, &child) {
                 Ok(handle) => Arrival::Entered { handle, found: None, state: DirState::New },
                 Err(failure) => Arrival::Absent(DirState::Failed(failure)),
             },
             // What must give way to a deferred directory goes only when the directory comes: it is made at once instead.
-            DirState::Deferred if present.is_some() && !list_only => {
-                match self.make(&folder, name, present.as_ref()) {
+            DirState::Deferred if child.present.is_some() && !list_only => {
+                match self.make(&folder, name, &child) {
                     Ok(handle) => Arrival::Entered { handle, found: None, state: DirState::New },
                     Err(failure) => Arrival::Absent(DirState::Failed(failure)),
                 }
@@ -207,22 +213,21 @@ impl<'a> Comparer<'a> {
     }
 
     /// Makes a directory, in exchange for a file or link that stands in its place.
-    fn make(
-        &self,
-        parent: &Arc<Folder>,
-        name: &Name,
-        present: Option<&Present>,
-    ) -> Result<DirHandle, Failure> {
+    fn make(&self, parent: &Folder, name: &Name, child: &Child) -> Result<DirHandle, Failure> {
         let above = self.job.open_or_make(parent)?;
         let create = |error: io::Error| fault::failure(Operation::CreateDirectory, &error);
         parent.touch();
-        let Some(present) = present else {
+        self.job.note_change();
+        let Some(present) = &child.present else {
             return above.make_dir(name).map_err(create);
         };
         let now = above.stat(name).map_err(create)?;
         let same = now.as_ref().map(|stat| presence::present(&above, name, stat));
         if same.as_ref() != Some(present) {
             return Err(presence::changed_meanwhile());
+        }
+        if child.keeps_old {
+            keep_version(&above, name, present.modified.seconds).map_err(create)?;
         }
         // The directory is made beside and the two change places, so that the name is never free.
         let beside = presence::reserved_name(&self.job.setup.peer, &parent.path, name);
@@ -248,6 +253,7 @@ impl<'a> Comparer<'a> {
         let Listing { dir, path, meta, attributes, .. } = listing;
         let folder = Folder { avoided: true, ..self.folder(dir, path, meta, attributes, None) };
         let folder = Arc::new(folder);
+        folder.parent.iter().for_each(|parent| parent.begin());
         self.job.tell(Event::Plan { dir, state, verdicts: Vec::new(), same: Default::default() });
         if failed && let Some(parent) = &folder.parent {
             parent.copy_failed.store(true, Ordering::Release);
@@ -309,24 +315,25 @@ impl<'a> Comparer<'a> {
         let folder =
             Folder { incomplete, ..self.folder(dir, path.clone(), meta, attributes, found) };
         let folder = Arc::new(folder);
-        if let Some(handle) = &handle {
-            folder.hold(handle.clone());
+        folder.parent.iter().for_each(|parent| parent.begin());
+        folder.is_made.store(handle.is_some(), Ordering::Release);
+        if entries.iter().any(|entry| entry.skip == Some(Skip::Unreadable)) {
+            // What could not be looked at may be the new name of something that is extra here.
+            folder.copy_failed.store(true, Ordering::Release);
         }
         if state == DirState::New {
             folder.touch();
         }
-        let children = plan
-            .directories
-            .into_iter()
-            .filter_map(|sub| {
-                let name = entries.get(sub.index as usize)?.name.clone();
-                Some((name, (sub.state, sub.present)))
-            })
-            .collect();
+        let children = children(&entries, plan.directories, &plan.decisions, policy);
+        let makes_any = children.values().any(|child| child.state == DirState::New);
 
         self.removals.count(plan.census);
-        let (verdicts, work, displaced) = works(job, &folder, &entries, plan.decisions, &rules);
-        self.removals.count(displaced);
+        let (verdicts, work) = self.works(&folder, &entries, plan.decisions, &rules);
+        if let Some(handle) = &handle
+            && (makes_any || !work.is_empty())
+        {
+            job.open_up(&folder, handle);
+        }
         job.tell(Event::Plan { dir, state, verdicts, same: plan.same });
         if !plan.extras.is_empty() {
             let at = Find { dir, path: &path, restamp: None };
@@ -344,6 +351,102 @@ impl<'a> Comparer<'a> {
             let _ = self.work.send(work);
         }
         Ok(())
+    }
+
+    /// What follows from the decisions: what is told, and what is put in work.
+    fn works(
+        &mut self,
+        folder: &Arc<Folder>,
+        entries: &[Entry],
+        decisions: Vec<Decision>,
+        rules: &Rules<'_>,
+    ) -> (Vec<Verdict>, Vec<Work>) {
+        let mut verdicts = Vec::with_capacity(decisions.len());
+        let mut works = Vec::new();
+        for Decision { mut verdict, present } in decisions {
+            let Some(entry) = entries.get(verdict.index as usize) else { continue };
+            let is_dir = entry.kind == Kind::Directory;
+            if is_dir && matches!(verdict.action, Action::Copy | Action::Restamp) {
+                // Its own listing brings its own plan.
+                if verdict.conflict {
+                    self.job.tell(Event::Notice(format!(
+                        "{}/{}: changed at the destination since the last job, and replaced by a directory",
+                        folder.path, entry.name
+                    )));
+                }
+                continue;
+            }
+            let path = folder.path.join(&entry.name);
+            let in_the_way = present.as_ref().filter(|present| present.is_dir() && !is_dir);
+            if acts(verdict.action)
+                && let (Some(directory), Ok(path)) = (in_the_way, &path)
+                && !self.gives_way(rules, path, directory)
+            {
+                verdict.action = Action::Mismatch;
+            }
+            if acts(verdict.action) {
+                let task = self.task(folder, entry, verdict.action, path);
+                if matches!(task, Task::Refuse(_)) {
+                    verdict.action = Action::Fail;
+                }
+                if !rules.policy.list_only {
+                    let keeps_old =
+                        verdict.conflict && rules.policy.conflict == ConflictPolicy::Keep;
+                    let id = EntryId { dir: folder.id, index: verdict.index };
+                    let (folder, entry) = (Arc::clone(folder), entry.clone());
+                    works.push(Work { id, folder, entry, task, present, keeps_old });
+                }
+            }
+            verdicts.push(verdict);
+        }
+        (verdicts, works)
+    }
+
+    /// Whether a directory with all that it holds may be replaced by a file or link: nothing in it is protected, and the
+    /// guards of deletions let it pass, which cannot be asked at the end as they are for what is extra.
+    fn gives_way(&mut self, rules: &Rules<'_>, path: &RelPath, directory: &Present) -> bool {
+        match purge::survey(rules, path, directory, &mut Lister { job: self.job }) {
+            Ok(census) => {
+                let setup = &self.job.setup;
+                let passes =
+                    self.removals.displaces(census, setup.policy.max_delete, &setup.guards);
+                if !passes {
+                    self.job.tell(Event::Notice(format!(
+                        "{path}: a directory of {} entries is not replaced by a file; pass /MAXDELETE:N to allow it",
+                        census.extra_entries
+                    )));
+                }
+                passes
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// What is to be done about an entry, or why it cannot be done.
+    fn task(
+        &self,
+        folder: &Folder,
+        entry: &Entry,
+        action: Action,
+        path: Result<RelPath, PathError>,
+    ) -> Task {
+        let setup = &self.job.setup;
+        let path = match (action, path) {
+            (_, Err(error)) => return Task::Refuse(format!("{error} cannot be copied")),
+            (Action::Fail, Ok(_)) => return Task::Refuse(CONFLICT.to_owned()),
+            (Action::Restamp, Ok(path)) => return Task::Restamp(path),
+            (_, Ok(path)) => path,
+        };
+        if let Some(reason) = self.job.forbids(&entry.name) {
+            return Task::Refuse(reason);
+        }
+        if let Kind::Link { target } = &entry.kind
+            && !setup.rights.outside_links
+            && setup.below_share(&folder.path).is_none_or(|dir| links::leads_outside(&dir, target))
+        {
+            return Task::Refuse(OUTSIDE_LINK.to_owned());
+        }
+        Task::Copy(path)
     }
 
     fn folder(
@@ -364,7 +467,9 @@ impl<'a> Comparer<'a> {
             parent: parent.map(|open| Arc::clone(&open.folder)),
             avoided: false,
             incomplete: false,
-            handle: Default::default(),
+            unfinished: AtomicU64::new(1),
+            is_made: AtomicBool::new(false),
+            opened_up: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             copy_failed: AtomicBool::new(false),
             has_removals: AtomicBool::new(false),
@@ -372,59 +477,33 @@ impl<'a> Comparer<'a> {
     }
 }
 
-/// What follows from the decisions: what is told, what is put in work, and how much goes with directories that give way.
-fn works(
-    job: &Job,
-    folder: &Arc<Folder>,
+/// The directories of a directory, as its plan sees them.
+fn children(
     entries: &[Entry],
-    decisions: Vec<Decision>,
-    rules: &Rules<'_>,
-) -> (Vec<Verdict>, Vec<Work>, Census) {
-    let mut verdicts = Vec::with_capacity(decisions.len());
-    let mut works = Vec::new();
-    let mut displaced = Census::default();
-    for Decision { mut verdict, present } in decisions {
-        let Some(entry) = entries.get(verdict.index as usize) else { continue };
-        let is_dir = entry.kind == Kind::Directory;
-        if is_dir && matches!(verdict.action, Action::Copy | Action::Restamp) {
-            // Its own listing brings its own plan.
-            continue;
-        }
-        let path = folder.path.join(&entry.name);
-        let in_the_way = present.as_ref().filter(|present| present.is_dir() && !is_dir);
-        if acts(verdict.action)
-            && let (Some(directory), Ok(path)) = (in_the_way, &path)
-        {
-            match purge::survey(rules, path, directory, &mut Lister { job }) {
-                Ok(census) => displaced += census,
-                Err(_) => verdict.action = Action::Mismatch,
-            }
-        }
-        if acts(verdict.action) && !rules.policy.list_only {
-            let task = match (verdict.action, path) {
-                (_, Err(error)) => Task::Refuse(format!("{error} cannot be copied")),
-
-                (Action::Fail, Ok(_)) => Task::Refuse(CONFLICT.to_owned()),
-                (Action::Restamp, Ok(path)) => Task::Restamp(path),
-                (_, Ok(path)) => match job.forbids(&entry.name) {
-                    Some(reason) => Task::Refuse(reason),
-                    None => Task::Copy(path),
-                },
-            };
-            let keeps_old = verdict.conflict && rules.policy.conflict == ConflictPolicy::Keep;
-            let id = EntryId { dir: folder.id, index: verdict.index };
-            let (folder, entry) = (Arc::clone(folder), entry.clone());
-            works.push(Work { id, folder, entry, task, present, keeps_old });
-        }
-        verdicts.push(verdict);
-    }
-    (verdicts, works, displaced)
+    directories: Vec<Subdirectory>,
+    decisions: &[Decision],
+    policy: &JobPolicy,
+) -> Children {
+    let keeps = policy.conflict == ConflictPolicy::Keep;
+    let in_conflict = |index: u32| {
+        let at = decisions.binary_search_by_key(&index, |decision| decision.verdict.index);
+        at.is_ok_and(|at| decisions[at].verdict.conflict)
+    };
+    let child = |Subdirectory { index, state, present }| {
+        let name = entries.get(index as usize)?.name.clone();
+        let keeps_old = keeps && in_conflict(index);
+        Some((name, Child { state, present, keeps_old }))
+    };
+    directories.into_iter().filter_map(child).collect()
 }
 
 /// Whether an action leads to an outcome.
 fn acts(action: Action) -> bool {
     matches!(action, Action::Copy | Action::Restamp | Action::Fail)
 }
+
+const OUTSIDE_LINK: &str = "a link that leads out of the share needs outside_links = true for the share and the permit \
+     outside-links: quicopy-agent peers permit";
 
 const CONFLICT: &str =
     "changed at the destination since the last job, and /CONFLICT:fail leaves it alone";

@@ -1,13 +1,14 @@
 //! What becomes of an entry in work: wishes in flight, commits, retries, and the end.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{EntryId, WantId};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::event::Event;
@@ -16,9 +17,10 @@ use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Done, Item, Order, Outcome, Ready};
-use crate::disk::DiskKind;
+use crate::disk::{DirHandle, DiskKind};
 use crate::fault;
 use crate::index::Record;
+use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
 
 /// Finished files that may wait for the committer: two batches, so that one fills while the other is synced.
@@ -81,7 +83,8 @@ impl<'a> Finisher<'a> {
         }
         let _ =
             commits.send(Order::Item(Item { tag: entry, work: crate::commit::Work::Place(ready) }));
-        if self.work.is_empty() && self.flights().is_empty() {
+        let scan_ended = self.job.scan_ended.load(Ordering::Acquire);
+        if scan_ended && self.work.is_empty() && self.flights().is_empty() {
             let _ = commits.send(Order::Flush);
         }
     }
@@ -92,18 +95,9 @@ impl<'a> Finisher<'a> {
             return Ok(());
         }
         let fail = |error: &std::io::Error| fault::failure(Operation::CopyFile, error);
-        let name = work.kept_name().map_err(|error| {
-            Failure::new(
-                Operation::CopyFile,
-                206,
-                format!("the version in conflict cannot be kept: {error}"),
-            )
-        })?;
+        let seconds = work.present.as_ref().map_or(0, |present| present.modified.seconds);
         let dir = self.job.open(&work.folder).map_err(|error| fail(&error))?;
-        match dir.link(&work.entry.name, &name) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked.map_err(|error| fail(&error)),
-        }
+        keep_version(&dir, &work.entry.name, seconds).map_err(|error| fail(&error))
     }
 
     /// An entry failed: it is tried again if that may help and tries are left.
@@ -144,6 +138,9 @@ impl<'a> Finisher<'a> {
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
             let removed = super::removal::remove_whole(&dir, &name);
+            if let Ok(entries) = removed {
+                self.job.note_displaced(entries);
+            }
             if let Err(error) = removed {
                 self.job.tell(Event::Notice(format!(
                     "{}: what stood there before could not be removed from beside it ({name}): {error}",
@@ -173,6 +170,32 @@ impl<'a> Finisher<'a> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Gives a version that is about to be replaced a second name, which says when it was written. The same version is kept
+/// once, however often that is tried; another one with the same time gets a name of its own.
+pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> std::io::Result<()> {
+    let Some(version) = dir.stat(name)? else { return Ok(()) };
+    for number in 1..=KEPT_MAX {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let mut kept = name.as_bytes().to_vec();
+        kept.extend_from_slice(format!("{KEPT_MARK}{seconds}{suffix}").as_bytes());
+        let kept = Name::new(kept).map_err(|error| {
+            std::io::Error::other(format!("the version in conflict cannot be kept: {error}"))
+        })?;
+        match dir.link(name, &kept) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if dir.stat(&kept)?.is_some_and(|there| there.is_same_inode(&version)) {
+                    return Ok(());
+                }
+            }
+            linked => return linked,
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
+/// Versions of one file with one time that are kept.
+const KEPT_MAX: u32 = 100;
 
 fn path_of(work: &Work) -> Option<&RelPath> {
     match &work.task {

@@ -1,15 +1,15 @@
-//! One directory of a job at the destination, from its plan until its last entry is done with.
+//! One directory of a job at the destination, from its plan until everything below it is done with.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use quicopy_protocol::meta::{Attribute, DirId, Meta};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
 use crate::compare::Present;
-use crate::disk::{DirHandle, Stat};
+use crate::disk::Stat;
 
 /// A directory that the job works in. Shared by everything that is in work below it.
 #[derive(Debug)]
@@ -30,10 +30,14 @@ pub(super) struct Folder {
     pub(super) avoided: bool,
     /// Whether its source could not be read in full: then its own metadata stays as it is, too.
     pub(super) incomplete: bool,
-    /// The directory itself, once it is there. Dropped when nothing works in it.
-    pub(super) handle: Mutex<Option<DirHandle>>,
+    /// What must be over before its metadata is final: its planning, its own entries, and each directory in it.
+    pub(super) unfinished: AtomicU64,
+    /// Whether it is there.
+    pub(super) is_made: AtomicBool,
     /// Whether anything was made, replaced or removed in it, so that its time has to be set again.
     pub(super) touched: AtomicBool,
+    /// Whether its owner was let write to it for the time of the job.
+    pub(super) opened_up: AtomicBool,
     /// Whether a copy in it failed: then what is extra in it stays.
     pub(super) copy_failed: AtomicBool,
     /// Whether something in it is to be removed: its metadata is set after that.
@@ -41,27 +45,32 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// Notes that something was made, replaced or removed in it.
     pub(super) fn touch(&self) {
         self.touched.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_touched(&self) -> bool {
-        self.touched.load(Ordering::Acquire)
+    /// Notes one more thing that must be over before its metadata is final.
+    pub(super) fn begin(&self) {
+        self.unfinished.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn held(&self) -> Option<DirHandle> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn hold(&self, handle: DirHandle) {
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
-    }
-
-    /// Closes the descriptor; whoever needs the directory again opens it by its path.
-    pub(super) fn let_go(&self) {
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Notes that one of them is over; says whether it was the last.
+    pub(super) fn end(&self) -> bool {
+        self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
 /// What the plan of a directory said about the directories in it, until their own listings come.
-pub(super) type Children = BTreeMap<Name, (DirState, Option<Present>)>;
+pub(super) type Children = BTreeMap<Name, Child>;
+
+/// A directory of the source, before its own listing has come.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// What it is, or is to become.
+    pub(super) state: DirState,
+    /// What stands under its name.
+    pub(super) present: Option<Present>,
+    /// Whether that is kept beside it (`/CONFLICT:keep`).
+    pub(super) keeps_old: bool,
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -39,6 +39,7 @@ pub(super) struct Job {
     receiver: OnceLock<Receiver>,
     durable: Arc<Durable>,
     changed: AtomicBool,
+    displaced: AtomicU64,
     ignored: Mutex<Ignored>,
     refusal: OnceLock<Refusal>,
     events: Sender<Event>,
@@ -67,13 +68,14 @@ impl Job {
             setup,
             filter,
             stop,
-            window: Window::default(),
+            window: Window::new(descriptors_max()),
             scan_ended: AtomicBool::new(false),
             tree: OnceLock::new(),
             name_bytes_max: OnceLock::new(),
             receiver: OnceLock::new(),
             durable,
             changed: AtomicBool::new(false),
+            displaced: AtomicU64::new(0),
             ignored: Mutex::default(),
             refusal: OnceLock::new(),
             events,
@@ -88,6 +90,16 @@ impl Job {
         if self.events.send_blocking(event).is_err() {
             self.park();
         }
+    }
+
+    /// Adds to what was removed to make room for something else.
+    pub(super) fn note_displaced(&self, entries: u64) {
+        self.displaced.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Entries that were removed to make room for others.
+    pub(super) fn displaced(&self) -> u64 {
+        self.displaced.load(Ordering::Relaxed)
     }
 
     /// Asks every thread of the job to come to its end and to keep what is unfinished.
@@ -210,16 +222,12 @@ impl Job {
 
     /// Puts a planned directory's entries in work. Call it after the plan was told.
     pub(super) fn begin_folder(&self, folder: &Arc<Folder>, entries: u64) {
-        let done = {
+        {
             let mut progress = self.progress();
-            let done = progress.ledger.plan(folder.id, entries);
-            if !done {
+            if !progress.ledger.plan(folder.id, entries) {
+                folder.begin();
                 progress.folders.insert(folder.id, Arc::clone(folder));
             }
-            done
-        };
-        if done {
-            self.finish_folder(folder);
         }
         self.tell_settled();
     }
@@ -240,7 +248,7 @@ impl Job {
             }
         };
         if let Some(folder) = done {
-            self.finish_folder(&folder);
+            self.release(&folder);
         }
         self.tell_settled();
         self.moved_on.notify_all();
@@ -259,18 +267,27 @@ impl Job {
         self.tell(Event::Settled(settled));
     }
 
-    /// Gives a directory the metadata that the job asks for, now that nothing in it is in work.
-    fn finish_folder(&self, folder: &Arc<Folder>) {
-        if !folder.has_removals.load(Ordering::Acquire) {
-            self.stamp(folder);
+    /// Notes that something in a directory is over. With the last, the directory gets the metadata that the job asks for,
+    /// and the one above it is a step further: from the bottom up, since making a directory moves the time of its parent.
+    pub(super) fn release(&self, folder: &Arc<Folder>) {
+        let mut folder = folder;
+        while folder.end() {
+            if !folder.has_removals.load(Ordering::Acquire) {
+                self.stamp(folder);
+            }
+            match &folder.parent {
+                Some(parent) => folder = parent,
+                None => return,
+            }
         }
-        folder.let_go();
     }
 
     /// Sets a directory's metadata where it differs from what the job asks for.
     pub(super) fn stamp(&self, folder: &Folder) {
         let policy = &self.setup.policy;
-        if policy.list_only || folder.avoided || folder.incomplete {
+        let opened_up = folder.opened_up.load(Ordering::Acquire);
+        let is_made = folder.is_made.load(Ordering::Acquire);
+        if policy.list_only || folder.avoided || !is_made || (folder.incomplete && !opened_up) {
             return;
         }
         let mut change = MetaChange::new(&folder.meta, policy.dcopy, self.setup.rights.owner);
@@ -280,13 +297,20 @@ impl Job {
         }
         let attributes = folder.parent.is_some().then_some(&*folder.attributes);
         if let Some(found) = &folder.found {
+            if folder.incomplete {
+                change = MetaChange::default();
+            }
+            if opened_up {
+                change.mode.get_or_insert(found.mode);
+            }
             let differs = change.modified.is_some_and(|time| time != found.modified)
                 || change
                     .mode
                     .is_some_and(|mode| mode != found.mode & crate::disk::metadata::MODE_MAX)
                 || change.owner.is_some_and(|owner| owner != (found.owner, found.group));
-            let stale_time = folder.is_touched() && change.modified.is_some();
-            if !differs && !stale_time {
+            let is_touched = folder.touched.load(Ordering::Acquire);
+            let stale_time = is_touched && change.modified.is_some();
+            if !differs && !stale_time && !opened_up {
                 return;
             }
         }
@@ -305,19 +329,14 @@ impl Job {
         }
     }
 
-    /// The directory itself, opened if nobody holds it.
+    /// The directory itself. Nobody holds it for long: there may be more directories in work than descriptors.
     pub(super) fn open(&self, folder: &Folder) -> std::io::Result<DirHandle> {
-        if let Some(handle) = folder.held() {
-            return Ok(handle);
-        }
         let tree = self.tree().ok_or(std::io::ErrorKind::NotFound)?;
-        let handle = tree.root.open_path(&folder.path)?;
-        folder.hold(handle.clone());
-        Ok(handle)
+        tree.root.open_path(&folder.path)
     }
 
     /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
-    pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Failure> {
+    pub(super) fn open_or_make(&self, folder: &Folder) -> Result<DirHandle, Failure> {
         match self.open(folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             opened => {
@@ -338,22 +357,45 @@ impl Job {
             made => made,
         }
         .map_err(|error| create(&error))?;
-        folder.hold(handle.clone());
+        folder.is_made.store(true, Ordering::Release);
         parent.touch();
-        self.stamp_again(parent);
+        self.note_change();
         Ok(handle)
     }
 
-    /// Restores the time of a directory that was settled before one of its own was made after all.
-    fn stamp_again(&self, folder: &Arc<Folder>) {
-        let in_work = self.progress().folders.contains_key(&folder.id);
-        if !in_work && !folder.has_removals.load(Ordering::Acquire) {
-            self.stamp(folder);
-            folder.let_go();
+    /// Lets the owner write to a read-only directory for the time of the job, as a read-only file is no obstacle either.
+    /// Its mode comes back with its last stamp.
+    pub(super) fn open_up(&self, folder: &Folder, handle: &DirHandle) {
+        const OWNER: u16 = 0o700;
+        let Some(found) = &folder.found else { return };
+        if self.setup.policy.list_only || found.mode & OWNER == OWNER {
+            return;
+        }
+        let change = MetaChange { mode: Some(found.mode | OWNER), ..MetaChange::default() };
+        // Whoever is not the owner finds out when the work fails.
+        if handle.set_own_meta(&change, None).is_ok() {
+            folder.opened_up.store(true, Ordering::Release);
         }
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many descriptors this process may have.
+fn descriptors_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// Parks the job when the thread that holds this panics: a bug in one place must not make the others wait for ever.
+pub(super) struct ParkOnPanic<'a>(pub(super) &'a Job);
+
+impl Drop for ParkOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.park();
+        }
     }
 }

@@ -43,11 +43,12 @@ use std::sync::atomic::Ordering;
 use async_channel::{Receiver, Sender};
 use quicopy_protocol::code::RefusalCode;
 
+use crate::commit::Order;
 use crate::filter::Filter;
 use crate::source::StopFlag;
 use comparer::{Comparer, Listing};
-use finisher::Finisher;
-use job::Job;
+use finisher::{Finisher, Try};
+use job::{Job, ParkOnPanic};
 use removal::Removals;
 use scheduler::Scheduler;
 
@@ -123,17 +124,26 @@ pub fn run(
     let ended = std::thread::scope(|scope| {
         let (commits_tx, commits_rx) = crossbeam_channel::bounded(finisher::READY_MAX);
         let (job, finisher) = (&job, &finisher);
-        scope.spawn(move || finisher.commit(&commits_rx));
+        scope.spawn(move || {
+            let _guard = ParkOnPanic(job);
+            finisher.commit(&commits_rx);
+        });
         let scheduler = Scheduler::new(job, finisher, work_rx, commits_tx.clone());
-        scope.spawn(move || scheduler.run());
+        scope.spawn(move || {
+            let _guard = ParkOnPanic(job);
+            scheduler.run();
+        });
         for flow in [&inputs.content; WRITERS].into_iter().chain([&inputs.lists]) {
             let commits = commits_tx.clone();
-            scope.spawn(move || writer::run(job, finisher, flow, &commits));
+            scope.spawn(move || {
+                let _guard = ParkOnPanic(job);
+                writer::run(job, finisher, flow, &commits);
+            });
         }
-        drop(commits_tx);
         scope.spawn(|| end_with(job, &inputs));
+        let _guard = ParkOnPanic(job);
 
-        let ended = plan_all(job, &inputs, work_tx).and_then(|planned| match planned {
+        let ended = plan_all(job, &inputs, work_tx, commits_tx).and_then(|planned| match planned {
             Some((removals, directories)) if job.wait_until_idle() => {
                 Ok(finish(job, removals, directories))
             }
@@ -164,6 +174,7 @@ fn plan_all(
     job: &Job,
     inputs: &Inputs,
     work: crossbeam_channel::Sender<work::Work>,
+    commits: crossbeam_channel::Sender<Order<Try>>,
 ) -> Result<Option<(Removals, u64)>, Refusal> {
     let mut comparer = Comparer::new(job, work, Removals::new());
     let mut assembling = None;
@@ -179,8 +190,11 @@ fn plan_all(
                 }
             }
             Listed::End => {
+                let planned = comparer.finish();
                 job.scan_ended.store(true, Ordering::Release);
-                return Ok(Some(comparer.finish()));
+                // Whatever waits for company now waits for entries in work alone.
+                let _ = commits.send(Order::Flush);
+                return Ok(Some(planned));
             }
         }
     }
@@ -191,6 +205,7 @@ fn plan_all(
 fn finish(job: &Job, removals: Removals, directories: u64) -> Ended {
     let mut done = Done { directories, ..Done::default() };
     removals.carry_out(job, &mut done);
+    done.deleted += job.displaced();
     if job.stop.is_set() {
         return Ended::Parked;
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::limits::BATCH_ITEMS_MAX;
 use quicopy_protocol::meta::DirId;
+use quicopy_protocol::options::DeleteLimit;
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::{ExtraEntry, Kept, Removal};
 
@@ -20,13 +21,15 @@ use crate::disk::{DirHandle, DiskKind, MetaChange, Placement, Share};
 use crate::fault;
 use crate::plan::deletes;
 use crate::purge::{
-    Census, DirectoryRemovals, ExtraSink, RemovalEntry, RemovalKind, RemovalReader, RemovalWriter,
-    Ruling, guard, still_as_listed,
+    Census, DefaultLimit, DirectoryRemovals, ExtraSink, GuardRules, RemovalEntry, RemovalKind,
+    RemovalReader, RemovalWriter, Ruling, guard, still_as_listed,
 };
 
 /// What is known of the deletions so far.
 pub(super) struct Removals {
     census: Census,
+    /// What of it has given way to files and links already.
+    displaced: Census,
     protected_dirs: u64,
     /// Opened with the first entry: most jobs have none.
     spool: Option<Spool>,
@@ -36,11 +39,48 @@ pub(super) struct Removals {
 
 impl Removals {
     pub(super) fn new() -> Self {
-        Self { census: Census::default(), protected_dirs: 0, spool: None, folders: Vec::new() }
+        Self {
+            census: Census::default(),
+            displaced: Census::default(),
+            protected_dirs: 0,
+            spool: None,
+            folders: Vec::new(),
+        }
     }
 
     pub(super) fn count(&mut self, census: Census) {
         self.census += census;
+    }
+
+    /// Asks whether a directory may give way to a file, and counts what goes with it if so.
+    ///
+    /// The guards are exact only at the end, when all is known. So a limit in numbers is used up as it goes, and beyond
+    /// twenty files only an explicit `/MAXDELETE` lets a tree pass where the destination has a default limit.
+    pub(super) fn displaces(
+        &mut self,
+        tree: Census,
+        max_delete: Option<DeleteLimit>,
+        rules: &GuardRules,
+    ) -> bool {
+        const UNGUARDED_MAX: u64 = 20;
+        let mut all = self.displaced;
+        all += tree;
+        let within = |limit: DeleteLimit| match limit {
+            DeleteLimit::Count(count) => all.extra_entries <= count,
+            DeleteLimit::Percent(percent) => percent >= 100,
+        };
+        let passes = rules.share_max.is_none_or(within)
+            && match max_delete {
+                Some(limit) => within(limit),
+                None => {
+                    rules.default_limit != DefaultLimit::Refuse || all.extra_files <= UNGUARDED_MAX
+                }
+            };
+        if passes {
+            self.displaced = all;
+            self.census += tree;
+        }
+        passes
     }
 
     /// Notes a directory in which nothing is extra because its source could not be read.
@@ -67,6 +107,7 @@ impl Removals {
         }
         let Self { spool, folders, .. } = self;
         let Some(spool) = spool else { return };
+        job.note_change();
         if done.guard.is_none() {
             // A failed copy may be the new name of an extra: what is extra beside it stays.
             let (spared, cleared): (Vec<_>, Vec<_>) =
@@ -85,7 +126,6 @@ impl Removals {
         }
         for folder in folders {
             job.stamp(&folder);
-            folder.let_go();
         }
         crate::crash_point!("agent_removals_done");
     }
@@ -218,18 +258,26 @@ fn writable(dir: &DirHandle, act: impl Fn() -> io::Result<()>) -> io::Result<()>
 }
 
 /// Removes what a new entry took the place of: a file, or a directory with all that it holds. Never follows a link.
-pub(super) fn remove_whole(dir: &DirHandle, name: &Name) -> io::Result<()> {
-    match dir.stat(name)? {
-        None => Ok(()),
-        Some(stat) if stat.kind == DiskKind::Directory => {
-            let inner = dir.open_dir(name)?;
-            for entry in inner.list()? {
-                remove_whole(&inner, &entry.name)?;
-            }
-            dir.remove_dir(name)
-        }
-        Some(_) => dir.remove_file(name),
+/// Returns how many entries that were.
+///
+/// # Errors
+/// A part cannot be removed, or a file system is mounted in it: the rest stays.
+pub(super) fn remove_whole(dir: &DirHandle, name: &Name) -> io::Result<u64> {
+    let Some(stat) = dir.stat(name)? else { return Ok(0) };
+    if dir.is_mount_point(&stat) {
+        return Err(io::ErrorKind::ResourceBusy.into());
     }
+    let mut removed = 1;
+    if stat.kind == DiskKind::Directory {
+        let inner = dir.open_dir(name)?;
+        for entry in inner.list()? {
+            removed += remove_whole(&inner, &entry.name)?;
+        }
+        dir.remove_dir(name)?;
+    } else {
+        dir.remove_file(name)?;
+    }
+    Ok(removed)
 }
 
 fn kept_reason(kept: Kept) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use quicopy_protocol::code::{Failure, Operation};
-use quicopy_protocol::meta::{Kind, WantId};
+use quicopy_protocol::meta::{DirId, Kind, WantId};
 use quicopy_protocol::options::CopyMode;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{Origins, OutcomeResult};
@@ -14,9 +14,9 @@ use quicopy_protocol::verdict::{Origins, OutcomeResult};
 use super::event::Event;
 use super::finisher::{Finisher, Try};
 use super::job::Job;
+use super::presence;
 use super::window::Weight;
 use super::work::{Task, Work};
-use super::{links, presence};
 use crate::commit::{Order, Place, Ready};
 use crate::disk::{DirHandle, MetaChange};
 use crate::fault;
@@ -54,6 +54,8 @@ pub(super) struct Scheduler<'a> {
     waiting: BTreeMap<(Instant, u64), Try>,
     waited: u64,
     next_want: u64,
+    /// The directory of the last entry: the next is most likely in it, too.
+    last: Option<(DirId, DirHandle)>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -63,7 +65,8 @@ impl<'a> Scheduler<'a> {
         work: Receiver<Work>,
         commits: Sender<Order<Try>>,
     ) -> Self {
-        Self { job, finisher, work, commits, waiting: BTreeMap::new(), waited: 0, next_want: 0 }
+        let waiting = BTreeMap::new();
+        Self { job, finisher, work, commits, waiting, waited: 0, next_want: 0, last: None }
     }
 
     /// Runs until the job is stopped or over.
@@ -133,8 +136,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn restamp(&self, work: &Work) -> Result<Option<Ready>, Refused> {
-        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+    fn restamp(&mut self, work: &Work) -> Result<Option<Ready>, Refused> {
+        let dir = self.dir(work)?;
         self.look(work, &dir)?;
         dir.set_meta(&work.entry.name, &self.change(work), None).map_err(|error| Refused {
             failure: fault::failure(Operation::ChangeAttributes, &error),
@@ -144,22 +147,12 @@ impl<'a> Scheduler<'a> {
         Ok(None)
     }
 
-    fn link(&self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Refused> {
-        let setup = &self.job.setup;
-        let dir = setup.below_share(&work.folder.path).unwrap_or(RelPath::ROOT);
-        if !setup.rights.outside_links && links::leads_outside(&dir, text) {
-            return Err(Refused::for_good(Failure::new(
-                Operation::CopyFile,
-                5,
-                "a link that leads out of the share needs outside_links = true for the share and the permit \
-                 outside-links: quicopy-agent peers permit",
-            )));
-        }
+    fn link(&mut self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Refused> {
         let target = self.target(work, path)?;
         Ok(self.job.receiver().link(target, text)?)
     }
 
-    fn create_empty(&self, work: &Work, path: &RelPath) -> Result<Ready, Refused> {
+    fn create_empty(&mut self, work: &Work, path: &RelPath) -> Result<Ready, Refused> {
         let target = self.target(work, path)?;
         Ok(self.job.receiver().empty_file(target)?)
     }
@@ -188,9 +181,9 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn target(&self, work: &Work, path: &RelPath) -> Result<Target, Refused> {
+    fn target(&mut self, work: &Work, path: &RelPath) -> Result<Target, Refused> {
         let policy = &self.job.setup.policy;
-        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+        let dir = self.dir(work)?;
         let place = self.look(work, &dir)?;
         Ok(Target {
             name: work.entry.name.clone(),
@@ -201,6 +194,17 @@ impl<'a> Scheduler<'a> {
             place,
             dir,
         })
+    }
+
+    /// The directory of an entry, made if that was deferred.
+    fn dir(&mut self, work: &Work) -> Result<DirHandle, Refused> {
+        let id = work.folder.id;
+        if let Some((_, dir)) = self.last.as_ref().filter(|(last, _)| *last == id) {
+            return Ok(dir.clone());
+        }
+        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+        self.last = Some((id, dir.clone()));
+        Ok(dir)
     }
 
     fn change(&self, work: &Work) -> MetaChange {
@@ -217,7 +221,12 @@ impl<'a> Scheduler<'a> {
             is_transient: fault::is_transient(&error),
         })?;
         let Some(found) = found else { return Ok(Place::New) };
-        if presence::present(dir, name, &found) != *planned {
+        let mut now = presence::present(dir, name, &found);
+        if work.keeps_old {
+            // A second name that an earlier try gave it moves its change time.
+            now.changed = planned.changed;
+        }
+        if now != *planned {
             return Err(Refused::for_good(presence::changed_meanwhile()));
         }
         Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })

@@ -309,3 +309,56 @@ fn a_directory_in_the_place_of_a_file_gives_way_with_all_it_holds_and_the_revers
         .collect();
     assert_eq!(left, [""; 0]);
 }
+
+#[test]
+fn directories_get_their_times_after_everything_below_them_was_made() {
+    let site = Site::new(&[]);
+    let tree = source(&[("", &[]), ("a", &[]), ("a/b", &[]), ("a/b/c", &[("f", "x")]), ("d", &[])]);
+    site.mirror(&tree);
+    for dir in ["", "a", "a/b", "a/b/c", "d"] {
+        assert_eq!(modified(&site.path(dir)), 1000, "{dir:?}");
+    }
+}
+
+#[test]
+fn a_deferred_directory_is_made_with_its_first_file_and_not_without() {
+    let mut site = Site::new(&[]);
+    site.policy.selection.recurse = Recurse::NonEmpty;
+    let tree = source(&[("", &[]), ("a", &[]), ("a/b", &[("f", "x")]), ("e", &[])]);
+    site.mirror(&tree);
+    assert_eq!(site.read("a/b/f").as_deref(), Some("x"));
+    assert!(!site.path("e").exists());
+    assert_eq!((modified(&site.path("a")), modified(&site.path("a/b"))), (1000, 1000));
+}
+
+#[test]
+fn a_tree_gives_way_to_a_file_only_within_the_limit_on_deletions() {
+    use quicopy_protocol::options::DeleteLimit;
+    let mut site = Site::new(&[("a/x", "1"), ("a/y", "2")]);
+    let tree = source(&[("", &[("a", "now a file")])]);
+    site.policy.max_delete = Some(DeleteLimit::Count(2));
+    site.mirror(&tree);
+    assert!(site.path("a/x").exists());
+    site.policy.max_delete = Some(DeleteLimit::Count(3));
+    let told = site.mirror(&tree);
+    assert_eq!(site.read("a").as_deref(), Some("now a file"));
+    assert_eq!(told.done.unwrap().deleted, 3);
+}
+
+#[test]
+fn two_versions_in_conflict_with_one_time_are_both_kept() {
+    let mut site = Site::new(&[]);
+    let index = tempfile::tempfile().unwrap();
+    site.index = Some(Arc::new(Index::open(index).unwrap()));
+    site.policy.conflict = ConflictPolicy::Keep;
+    let stamp = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(5000);
+    site.mirror(&source(&[("", &[("a", "one")])]));
+    for (edit, content) in [("first edit", "two!"), ("second", "three")] {
+        std::fs::write(site.path("a"), edit).unwrap();
+        let file = std::fs::File::options().write(true).open(site.path("a")).unwrap();
+        file.set_modified(stamp).unwrap();
+        site.mirror(&source(&[("", &[("a", content)])]));
+    }
+    assert_eq!(site.read("a.conflict-5000").as_deref(), Some("first edit"));
+    assert_eq!(site.read("a.conflict-5000-2").as_deref(), Some("second"));
+}

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use quicopy_protocol::meta::{Entry, EntryId};
-use quicopy_protocol::path::{Name, NameError, RelPath};
+use quicopy_protocol::path::RelPath;
 
 use super::folder::Folder;
 use crate::compare::Present;
-use crate::plan::KEPT_MARK;
 
 /// An entry that the plan puts in work.
 #[derive(Debug)]
@@ -31,17 +30,4 @@ pub(super) enum Task {
     Restamp(RelPath),
     /// It fails, for this reason.
     Refuse(String),
-}
-
-impl Work {
-    /// The name under which an old version is kept: the same for the same version, so that a second try makes no second copy.
-    ///
-    /// # Errors
-    /// It would be too long.
-    pub(super) fn kept_name(&self) -> Result<Name, NameError> {
-        let seconds = self.present.as_ref().map_or(0, |present| present.modified.seconds);
-        let mut name = self.entry.name.as_bytes().to_vec();
-        name.extend_from_slice(format!("{KEPT_MARK}{seconds}").as_bytes());
-        Name::new(name)
-    }
 }
