@@ -46,13 +46,16 @@ pub const ATTRIBUTES_BYTES_MAX: usize = 64 << 10;
 pub const ATTRIBUTES_MAX: usize = 1024;
 
 /// Entries that the sender may have listed and the agent not yet settled. Bounds the memory of both.
-pub const UNSETTLED_ENTRIES_MAX: usize = 200_000;
-/// Bytes of names, link texts and records in those listings. Bounds the memory of both.
-pub const UNSETTLED_BYTES_MAX: usize = 32 << 20;
+pub const UNSETTLED_ENTRIES_MAX: usize = 65_536;
+/// Bytes of names, link texts and records in those listings. Bounds the memory of both; one directory alone may go beyond it.
+pub const UNSETTLED_BYTES_MAX: usize = 16 << 20;
 /// What one entry or directory counts for among those bytes, besides its name or path and link text: its record.
 pub const UNSETTLED_RECORD_BYTES: usize = 64;
 /// Entries in one directory. A larger one cannot be listed in bounded memory and is refused as unreadable.
 pub const DIRECTORY_ENTRIES_MAX: usize = 10_000_000;
+/// Bytes of names, link texts and records in the listing of one directory, counted as for [`UNSETTLED_BYTES_MAX`]: enough for
+/// [`DIRECTORY_ENTRIES_MAX`] names of 43 bytes. A larger one is refused as unreadable.
+pub const DIRECTORY_BYTES_MAX: usize = 1 << 30;
 
 /// Wishes for content that the agent may have open. Most are for small files and cost neither side a descriptor while they
 /// wait; the number only has to exceed what a long link swallows in a round trip.

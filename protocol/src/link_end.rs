@@ -123,6 +123,8 @@ pub enum LinkClosed {
     Local(Close),
     /// The other side ended it, and said why.
     Peer(Close),
+    /// The other side's TLS denies this side access: it does not know its key, or not any more.
+    Denied,
     /// Nobody ended it: the peer restarted or could not be reached any more. Worth another connection.
     Lost {
         /// What the transport saw.
@@ -135,6 +137,7 @@ impl fmt::Display for LinkClosed {
         match self {
             Self::Local(close) => write!(f, "ended here: {close}"),
             Self::Peer(close) => write!(f, "ended by the peer: {close}"),
+            Self::Denied => f.write_str("the peer denies access"),
             Self::Lost { reason } => write!(f, "lost: {}", text::Escaped(reason.as_bytes())),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::UNSETTLED_RECORD_BYTES;
 use crate::path::Name;
 
 /// A BLAKE3 hash, 32 bytes: of a chunk, or of a whole file in file order.
@@ -122,6 +123,19 @@ pub struct Entry {
     pub meta: Meta,
     /// Set when the sender leaves it out.
     pub skip: Option<Skip>,
+}
+
+impl Entry {
+    /// What it counts for in the listing of a directory, in bytes: its record, its name and its link text. Bounded by
+    /// [`UNSETTLED_BYTES_MAX`](crate::limits::UNSETTLED_BYTES_MAX) and
+    /// [`DIRECTORY_BYTES_MAX`](crate::limits::DIRECTORY_BYTES_MAX).
+    pub fn listed_bytes(&self) -> usize {
+        let target_bytes = match &self.kind {
+            Kind::Link { target } => target.len(),
+            Kind::File | Kind::Directory | Kind::Special => 0,
+        };
+        UNSETTLED_RECORD_BYTES + self.name.as_bytes().len() + target_bytes
+    }
 }
 
 /// An extended attribute, or a POSIX access list in its extended-attribute form.

@@ -84,13 +84,11 @@ pub fn negotiate(role: Role, ours: &Hello, theirs: &Hello) -> Result<Agreed, Ref
     }
     let peer = role.peer();
     let behind = if ours.version_max < theirs.version_max { role } else { peer };
-    Err(Refused {
-        code: RefusalCode::Version,
-        reason: format!(
-            "this {role} speaks versions {} to {}, the {peer} {} to {}: upgrade the {behind}",
-            ours.version_min, ours.version_max, theirs.version_min, theirs.version_max
-        ),
-    })
+    let reason = format!(
+        "this {role} speaks versions {} to {}, the {peer} {} to {}: upgrade the {behind}",
+        ours.version_min, ours.version_max, theirs.version_min, theirs.version_max
+    );
+    Err(Refused::new(RefusalCode::Version, reason))
 }
 
 #[cfg(test)]

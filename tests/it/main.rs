@@ -1,8 +1,10 @@
 //! What the two programs promise, tried on the two programs.
 //!
-//! `local` and `model` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle.
+//! `local` and `model` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle;
+//! `hostile` speaks to the agent as no sender would.
 
 mod crash_points;
+mod hostile;
 mod local;
 mod model;
 mod remote;

@@ -1,7 +1,7 @@
 //! The two programs, built once for all tests of a process.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -41,13 +41,20 @@ fn build(name: &str) -> Result<PathBuf, String> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     // Both builds name the workspace and all features, so that cargo settles the dependencies' features in the same
     // way as for the tests themselves, and compiles them once.
-    let run = CargoBuild::new()
+    let mut build = CargoBuild::new()
         .manifest_path(workspace.join("Cargo.toml"))
         .arg("--workspace")
         .bin(name)
-        .features("quicopy/crash-points quicopy-agent/crash-points")
-        .run()
-        .map_err(|error| error.to_string())?;
+        .features("quicopy/crash-points quicopy-agent/crash-points");
+    // What cargo tells the tests about their own package is none of the build's business: build scripts that watch it
+    // would run anew, and all that depends on them would be compiled again.
+    for (variable, _) in env::vars_os() {
+        let told = variable.as_encoded_bytes();
+        if told.starts_with(b"CARGO_PKG_") || told.starts_with(b"CARGO_MANIFEST_") {
+            build = build.env_remove(variable);
+        }
+    }
+    let run = build.run().map_err(|error| error.to_string())?;
     keep(run.path(), name).map_err(|error| format!("{}: {error}", run.path().display()))
 }
 

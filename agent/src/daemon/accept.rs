@@ -46,7 +46,7 @@ async fn meet(agent: Arc<Agent>, admission: Admission, handshake: Handshake) {
     };
     let Some((purpose, peer)) = business(&admission, &connection) else {
         // No word of explanation for whoever is not known.
-        connection.close(code(CloseCode::Refused(RefusalCode::NotPermitted)), b"");
+        connection.close(wire_code(CloseCode::Refused(RefusalCode::NotPermitted)), b"");
         return agent.strangers.note();
     };
     match purpose {
@@ -64,7 +64,7 @@ async fn meet(agent: Arc<Agent>, admission: Admission, handshake: Handshake) {
                 tracing::warn!(%address, "a join was refused: too many of late");
                 CloseCode::Refused(RefusalCode::Overloaded)
             };
-            connection.close(code(close), b"");
+            connection.close(wire_code(close), b"");
             drop(pass);
         }
         Purpose::Job => {
@@ -81,7 +81,8 @@ fn business(admission: &Admission, connection: &Connection) -> Option<(Purpose, 
     Some((admission.purpose(&data.protocol?, &peer).ok()?, peer))
 }
 
-fn code(code: CloseCode) -> quinn::VarInt {
+/// The code of a QUIC connection's end.
+pub(super) fn wire_code(code: CloseCode) -> quinn::VarInt {
     quinn::VarInt::from_u64(code.to_wire()).unwrap_or(quinn::VarInt::MAX)
 }
 

@@ -44,6 +44,12 @@ pub(super) fn admit<'a>(
         );
         return refuse(RefusalCode::NotPermitted, &reason);
     };
+    if open.path.names().any(|name| name.is_reserved()) {
+        return refuse(
+            RefusalCode::NotPermitted,
+            "the destination folder is one that the agent keeps for itself",
+        );
+    }
     let needed = needed(open);
     let lacking =
         needed.iter().filter(|permit| !sender.permits.allows(*permit)).collect::<Vec<_>>();
@@ -51,7 +57,7 @@ pub(super) fn admit<'a>(
         let wanted = sender.permits.iter().chain(lacking.iter().copied()).collect::<Permits>();
         let (code, what) = match first {
             Permit::Delete => (RefusalCode::DeleteNotPermitted, "delete"),
-            Permit::Owner => (RefusalCode::NotPermitted, "set owners"),
+            Permit::Owner => (RefusalCode::NotPermitted, "set owners and access lists"),
             Permit::Write | Permit::OutsideLinks => (RefusalCode::NotPermitted, "do that"),
         };
         let reason = format!(
@@ -73,7 +79,8 @@ fn needed(open: &OpenJob) -> Permits {
     let policy = &open.policy;
     let acts = !policy.list_only;
     let deletes = acts && policy.purge;
-    let owns = acts && (policy.copy.owner || policy.dcopy.owner);
+    // An access list gives rights to others as an owner does.
+    let owns = acts && [policy.copy, policy.dcopy].iter().any(|copy| copy.owner || copy.security);
     [(Permit::Write, true), (Permit::Delete, deletes), (Permit::Owner, owns)]
         .into_iter()
         .filter_map(|(permit, needed)| needed.then_some(permit))
@@ -81,7 +88,7 @@ fn needed(open: &OpenJob) -> Permits {
 }
 
 fn refuse<T>(code: RefusalCode, reason: &str) -> Result<T, Refused> {
-    Err(Refused { code, reason: reason.into() })
+    Err(Refused::new(code, reason))
 }
 
 #[cfg(test)]
@@ -151,9 +158,18 @@ mod tests {
     fn what_is_not_permitted_is_refused_before_anything_happens() {
         assert_eq!(check("none", JobPolicy::default(), "data"), Err(RefusalCode::NotPermitted));
         assert_eq!(check("write", mirror(), "data"), Err(RefusalCode::DeleteNotPermitted));
-        let mut owning = JobPolicy::default();
-        owning.copy.owner = true;
-        assert_eq!(check("write", owning, "data"), Err(RefusalCode::NotPermitted));
+        for owns in [
+            (|policy| policy.copy.owner = true) as fn(&mut JobPolicy),
+            |policy| policy.dcopy.owner = true,
+            |policy| policy.copy.security = true,
+            |policy| policy.dcopy.security = true,
+        ] {
+            let mut owning = JobPolicy::default();
+            owns(&mut owning);
+            let refused = check("write", owning.clone(), "data");
+            assert_eq!(refused, Err(RefusalCode::NotPermitted));
+            assert_eq!(check("write,owner", owning, "data"), Ok("write,owner".into()));
+        }
     }
 
     #[test]
@@ -176,6 +192,17 @@ mod tests {
         let sender = sender("write");
         let refused = |share| admit(&job(mirror()), Some(&sender), share, at(5)).unwrap_err();
         assert_eq!(refused(Some(&other)), refused(None));
+    }
+
+    #[test]
+    fn the_agents_own_folder_is_no_destination() {
+        let share = share::tests::plain("data", Path::new("/x"));
+        for path in [".quicopy", "a/.QUICOPY/b", ".~quicopy-1"] {
+            let path = RelPath::parse(path.as_bytes()).unwrap();
+            let job = OpenJob { path, ..job(JobPolicy::default()) };
+            let refused = admit(&job, Some(&sender("write")), Some(&share), at(5)).unwrap_err();
+            assert_eq!(refused.code, RefusalCode::NotPermitted);
+        }
     }
 
     #[test]

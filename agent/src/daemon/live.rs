@@ -12,6 +12,7 @@ use quicopy_protocol::transport::Connection;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use super::accept::wire_code;
 use super::lock_table::Owner;
 use super::locks::{Holder, StopCause};
 use super::trust::Rights;
@@ -46,12 +47,10 @@ pub(super) struct LiveJob {
 impl LiveJob {
     /// Makes the job stop, and tells its sender why.
     pub(super) fn park(&self, code: RefusalCode, reason: &str) {
-        let refused = Refused { code, reason: reason.into() };
+        let refused = Refused::new(code, reason);
         if self.commands.try_send(Command::Park(refused)).is_err() {
             // It has ended, or does not listen any more: without a connection it will.
-            let code = CloseCode::Refused(code).to_wire();
-            let code = quinn::VarInt::from_u64(code).unwrap_or(quinn::VarInt::MAX);
-            self.connection.close(code, reason.as_bytes());
+            self.connection.close(wire_code(CloseCode::Refused(code)), reason.as_bytes());
         }
     }
 }

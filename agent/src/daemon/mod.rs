@@ -149,12 +149,18 @@ fn forbid_core_dumps() {
 struct StopSignal {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// Heard and passed over: a file beyond the size limit is an error of that file, not the end of the agent.
+    _oversize: tokio::signal::unix::Signal,
 }
+
+/// Source: signal(7), the same number on every Linux that Rust compiles for but MIPS.
+const SIGXFSZ: i32 = 25;
 
 impl StopSignal {
     fn listen() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        let oversize = signal(SignalKind::from_raw(SIGXFSZ))?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, _oversize: oversize })
     }
 
     async fn wait(mut self) {

@@ -12,13 +12,14 @@ use quicopy_engine::disk::advised;
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
-use quicopy_protocol::link::{AgentLink, Capacities};
+use quicopy_protocol::link::{AgentLink, Capacities, CloseCode};
 use quicopy_protocol::message::{JobOpened, OpenJob, Refused};
 use quicopy_protocol::options::Durability;
 use quicopy_protocol::text::{self, Escaped};
 use quicopy_protocol::transport::{Connection, agent_link};
 
 use super::Agent;
+use super::accept::wire_code;
 use super::admit::admit;
 use super::live::{COMMANDS_MAX, LiveJob};
 use super::lock_table::{Owner, Tree};
@@ -34,7 +35,14 @@ const PROGRAM: &str = concat!("quicopy-agent ", env!("CARGO_PKG_VERSION"));
 /// Serves the job of a connection whose peer is known.
 pub(super) async fn serve(agent: Arc<Agent>, connection: Connection, peer: Fingerprint) {
     let address = connection.remote_address();
-    let connection_seat = agent.live.take_connection(peer);
+    let _seat = match agent.live.take_connection(peer) {
+        Ok(seat) => seat,
+        Err(full) => {
+            tracing::warn!(%address, "no job: {full}");
+            let code = wire_code(CloseCode::Refused(RefusalCode::Overloaded));
+            return connection.close(code, full.to_string().as_bytes());
+        }
+    };
     let link = match agent_link(connection.clone(), Capacities::default()).await {
         Ok(link) => link,
         Err(error) => return tracing::info!(%address, "no job: {}", with_causes(&error)),
@@ -44,11 +52,7 @@ pub(super) async fn serve(agent: Arc<Agent>, connection: Connection, peer: Finge
         Err(closed) => return tracing::info!(%address, "no job: {closed}"),
     };
     let (id, label) = (asked.open.job, label_of(&asked.open));
-    let outcome = match connection_seat {
-        Ok(_seat) => serve_asked(&agent, connection, link, peer, asked).await,
-        Err(full) => refuse(link, asked, overloaded(&full)).await,
-    };
-    if let Err(refused) = outcome {
+    if let Err(refused) = serve_asked(&agent, connection, link, peer, asked).await {
         tracing::warn!(job = %id, %address, "{label}: refused: {}", refused.reason);
     }
 }
@@ -82,7 +86,7 @@ async fn serve_asked(
     let tree = Tree { share: prepared.share.name.clone(), path: asked.open.path.clone() };
     let locked = tokio::select! {
         locked = agent.locks.acquire(&tree, owner, Arc::clone(&job)) => {
-            locked.map_err(|busy| Refused { code: RefusalCode::Busy, reason: busy.to_string() })
+            locked.map_err(|busy| Refused::new(RefusalCode::Busy, busy.to_string()))
         }
         refused = parked(&commands) => Err(refused),
         // The sender has given up waiting.
@@ -94,8 +98,7 @@ async fn serve_asked(
     };
     // While it waited, somebody may have revoked what it was let in with.
     if !agent.trust.still_allows(&agent.office, &peer, &prepared.rights) {
-        let reason = super::REVOKED.into();
-        return refuse(link, asked, Refused { code: RefusalCode::Revoked, reason }).await;
+        return refuse(link, asked, Refused::new(RefusalCode::Revoked, super::REVOKED)).await;
     }
     let record = carry_out(link, asked, prepared, owner, commands).await;
     remember(agent, &record);
@@ -108,7 +111,7 @@ async fn refuse(link: AgentLink, asked: Asked, refused: Refused) -> Result<(), R
 }
 
 fn overloaded(full: &super::live::Overloaded) -> Refused {
-    Refused { code: RefusalCode::Overloaded, reason: full.to_string() }
+    Refused::new(RefusalCode::Overloaded, full.to_string())
 }
 
 /// Waits for the command to end a job that has not begun.
@@ -133,7 +136,7 @@ struct Prepared {
 
 async fn prepare(agent: &Arc<Agent>, owner: Owner, open: &OpenJob) -> Result<Prepared, Refused> {
     if agent.is_stopping() {
-        return Err(Refused { code: RefusalCode::Stopping, reason: super::STOPPING.into() });
+        return Err(Refused::new(RefusalCode::Stopping, super::STOPPING));
     }
     let senders = agent.trust.senders(&agent.office);
     let sender = senders.find(&owner.peer);
@@ -150,21 +153,19 @@ async fn prepare(agent: &Arc<Agent>, owner: Owner, open: &OpenJob) -> Result<Pre
         Ok((Ok(false), Ok(opened))) => opened,
         Ok((Ok(true), _)) => {
             let reason =
-                "source and destination are one tree, or one holds the other; nothing was changed"
-                    .into();
-            return Err(Refused { code: RefusalCode::Overlap, reason });
+                "source and destination are one tree, or one holds the other; nothing was changed";
+            return Err(Refused::new(RefusalCode::Overlap, reason));
         }
         Ok((_, Err(offline))) => {
-            let reason = with_causes(&offline);
-            return Err(Refused { code: RefusalCode::ShareOffline, reason });
+            return Err(Refused::new(RefusalCode::ShareOffline, with_causes(&offline)));
         }
         Ok((Err(error), Ok(_))) => {
             let reason = format!("share {}: {error}", share.name);
-            return Err(Refused { code: RefusalCode::ShareOffline, reason });
+            return Err(Refused::new(RefusalCode::ShareOffline, reason));
         }
         Err(panic) => {
             let reason = format!("the agent failed inside ({panic}); its log says more");
-            return Err(Refused { code: RefusalCode::DestinationFailed, reason });
+            return Err(Refused::new(RefusalCode::DestinationFailed, reason));
         }
     };
     let record = begin_record(open, &share, sender);
@@ -232,6 +233,7 @@ async fn carry_out(
         guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: share.max_delete },
         durability,
         time_step_nanos,
+        started: SystemTime::now(),
         clock: Instant::now,
     };
     let report = job::serve(link, asked, opened, setup, commands).await;
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_history_tells_what_goes_on_later_from_what_failed() {
-        let refused = |code| JobEnd::Refused(Refused { code, reason: "a\nb".into() });
+        let refused = |code| JobEnd::Refused(Refused::new(code, "a\nb"));
         check(JobEnd::Complete, JobState::Complete, None);
         check(JobEnd::GivenUp, JobState::Parked, Some("the sender gave it up"));
         check(JobEnd::LinkLost("timed out".into()), JobState::Parked, Some("timed out"));

@@ -210,6 +210,21 @@ async fn a_tree_in_use_is_refused_with_the_name_of_who_uses_it() {
 }
 
 #[tokio::test]
+async fn a_connection_too_many_is_closed_before_it_may_say_anything() {
+    let world = World::start().await;
+    let sender = identity();
+    world.trust(&sender, "write");
+    let take = || world.agent.live.take_connection(sender.fingerprint()).ok();
+    let _seats = std::iter::from_fn(take).collect::<Vec<_>>();
+    let connection = world.dial(&sender, Purpose::Job).await.unwrap();
+    let quinn::ConnectionError::ApplicationClosed(close) = connection.closed().await else {
+        panic!()
+    };
+    let code = CloseCode::from_wire(close.error_code.into_inner());
+    assert_eq!(code, CloseCode::Refused(RefusalCode::Overloaded));
+}
+
+#[tokio::test]
 async fn a_job_that_comes_again_takes_over_from_its_former_connection() {
     let world = World::start().await;
     let sender = identity();

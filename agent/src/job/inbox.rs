@@ -9,18 +9,27 @@ use quicopy_protocol::message::{Message, Refused};
 use quicopy_protocol::session::AgentSession;
 
 use super::convert::{self, Input};
+use super::outbox::Outbox;
 
 /// Carries messages of the sender to the engine.
 #[derive(Clone)]
 pub(super) struct Inbox {
     session: Arc<Mutex<AgentSession>>,
     violation: Arc<OnceLock<Refused>>,
-    pub(super) stop: StopFlag,
+    outbox: Outbox,
+    stop: StopFlag,
 }
 
 impl Inbox {
-    pub(super) fn new(session: Arc<Mutex<AgentSession>>, stop: StopFlag) -> Self {
-        Self { session, violation: Arc::default(), stop }
+    /// For the job that `outbox` speaks for and `stop` stops.
+    pub(super) fn new(session: Arc<Mutex<AgentSession>>, outbox: Outbox, stop: StopFlag) -> Self {
+        Self { session, violation: Arc::default(), outbox, stop }
+    }
+
+    /// Stops the job. It says nothing more either: it must come to its end even if the sender reads nothing.
+    pub(super) fn stop(&self) {
+        self.stop.set();
+        self.outbox.close();
     }
 
     /// What the sender did that the protocol does not allow, if it did.
@@ -34,7 +43,7 @@ impl Inbox {
         session.handle_message(message).map_err(|violation| {
             let refused = violation.refusal();
             let _ = self.violation.set(refused.clone());
-            self.stop.set();
+            self.stop();
             refused
         })
     }

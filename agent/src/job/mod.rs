@@ -9,6 +9,11 @@ mod inbox;
 pub mod origin;
 mod outbox;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,21 +25,27 @@ use quicopy_protocol::link::{AgentLink, Close, LinkClosed, LinkEnd};
 use quicopy_protocol::message::{JobOpened, Message, OpenJob, Ping, Refused};
 use quicopy_protocol::session::{AgentSession, Violation};
 use quicopy_protocol::version;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use inbox::Inbox;
 use outbox::{Outbox, Tally};
 
-/// Longest time that a sender may take to say what it wants, and to say goodbye.
+/// Longest time that a sender may take to say what it wants, and to say goodbye once all has reached it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a link that is still delivering sends within [`PATIENCE`], in bytes: less than any usable link carries, more than
+/// acknowledgements of keep-alives come to.
+const DELIVERING_BYTES: u64 = 16 << 10;
 
 /// Longest time that the end of a link is waited for.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Messages between the link and the engine. Listings are large and planned faster than they come; content is bounded
-/// by the link's own channel.
+/// by the link's own channel. An event may hold thousands of extras, and small ones are gathered as soon as they come.
 const LISTED_MAX: usize = 16;
 const CONTENT_MAX: usize = 8;
-const EVENTS_MAX: usize = 1024;
+const EVENTS_MAX: usize = 64;
 
 /// What a sender asked for.
 #[derive(Debug)]
@@ -48,7 +59,7 @@ pub struct Asked {
 #[derive(Debug)]
 pub enum Command {
     /// Find out whether the sender is still there: the answer comes through the channel, or the channel closes.
-    Ping(tokio::sync::oneshot::Sender<()>),
+    Ping(oneshot::Sender<()>),
     /// Keep what is unfinished, tell the sender why, and end.
     Park(Refused),
 }
@@ -89,13 +100,13 @@ pub async fn greet(link: &AgentLink, program: &str) -> Result<Asked, LinkClosed>
     match tokio::time::timeout(PATIENCE, hear(link, program)).await {
         Ok(Ok(asked)) => Ok(asked),
         Ok(Err(Some(refused))) => {
-            let _ = link.control_tx.send(refused.clone().into()).await;
+            let _ = link.control_tx.try_send(refused.clone().into());
             Err(end(&link.end, &refused).await)
         }
         Ok(Err(None)) => Err(link.end.closed().await),
         Err(_) => {
-            let reason = "no job was asked for in time".to_owned();
-            Err(end(&link.end, &Refused { code: RefusalCode::Protocol, reason }).await)
+            let refused = Refused::new(RefusalCode::Protocol, "no job was asked for in time");
+            Err(end(&link.end, &refused).await)
         }
     }
 }
@@ -131,7 +142,7 @@ async fn end(link: &LinkEnd, refused: &Refused) -> LinkClosed {
 impl Asked {
     /// Tells the sender that its job does not begin, and ends the link.
     pub async fn refuse(self, link: AgentLink, refused: Refused) {
-        let _ = link.control_tx.send(refused.clone().into()).await;
+        let _ = link.control_tx.try_send(refused.clone().into());
         end(&link.end, &refused).await;
     }
 }
@@ -163,17 +174,23 @@ pub async fn serve(
             destination::Inputs { listed: listed_rx, lists: lists_rx, content: content_rx };
         tokio::task::spawn_blocking(move || destination::run(setup, inputs, events_tx, stop))
     };
-    let inbox = Inbox::new(session, stop.clone());
+    let inbox = Inbox::new(session, outbox.clone(), stop.clone());
     let listing =
         tokio::spawn(inbox.clone().carry_listings(link.listing_rx.clone(), listed_tx, lists_tx));
     let content = tokio::spawn(inbox.clone().carry_content(link.content_rx.clone(), content_tx));
     let speaking = tokio::spawn(outbox.clone().carry(events_rx, EndsJob(stop.clone())));
 
-    let said = converse(&inbox, &link, &outbox, &commands, engine).await;
-    stop.set();
+    let work = async {
+        let said = said_by(engine.await, &inbox);
+        if !matches!(said, Said::Complete) {
+            // The rest means nothing any more, and the sender may not even read it.
+            outbox.close();
+        }
+        (said, speaking.await.unwrap_or_default())
+    };
+    let (said, tally) = converse(&inbox, &link, &outbox, &commands, work).await;
     listing.abort();
     content.abort();
-    let tally = speaking.await.unwrap_or_default();
     let end = match said {
         Said::Complete => {
             link.end.close(Close::finished());
@@ -228,40 +245,48 @@ enum Said {
     Refused(Refused),
 }
 
-type Engine = tokio::task::JoinHandle<Result<Ended, destination::Refusal>>;
-
-/// Answers control messages and commands until the job is over. The engine has ended when this returns.
+/// Answers control messages and commands until `work` is done and the sender has said goodbye, or could have. `work` is the
+/// engine and whoever speaks for it: both have ended when this returns.
 async fn converse(
     inbox: &Inbox,
     link: &AgentLink,
     outbox: &Outbox,
     commands: &Receiver<Command>,
-    mut engine: Engine,
-) -> Said {
-    let mut pings = Vec::new();
+    work: impl Future<Output = (Said, Tally)>,
+) -> (Said, Tally) {
+    let mut work = pin!(work);
+    let mut questions = Questions::default();
+    // Once the job is carried out and all of it told, only the sender's last word is awaited; whatever it is, the job is done.
+    let mut done = None;
+    let mut patience = pin!(tokio::time::sleep(PATIENCE));
+    let mut sent_bytes = 0;
     let said = loop {
         tokio::select! {
-            result = &mut engine => return match said_by(result, inbox) {
-                Said::Complete => hear_goodbye(inbox, link, outbox).await,
-                said => said,
+            (said, tally) = &mut work, if done.is_none() => match said {
+                Said::Complete => {
+                    done = Some(tally);
+                    sent_bytes = link.wire.sent();
+                    patience.as_mut().reset(Instant::now() + PATIENCE);
+                }
+                said => return (said, tally),
             },
+            () = &mut patience, if done.is_some() => {
+                let before = std::mem::replace(&mut sent_bytes, link.wire.sent());
+                if sent_bytes - before < DELIVERING_BYTES {
+                    break Said::Complete;
+                }
+                patience.as_mut().reset(Instant::now() + PATIENCE);
+            }
             message = link.control_rx.recv() => {
                 let Ok(message) = message else { break Said::Lost };
                 match inbox.check(&message) {
                     Err(refused) => break Said::Refused(refused),
                     Ok(()) => match message {
-                        Message::Ping(ping) => {
-                            let _ = outbox.send(Message::Pong(ping)).await;
-                        }
-                        Message::Pong(_) => pings.drain(..).for_each(|answer: tokio::sync::oneshot::Sender<()>| {
-                            let _ = answer.send(());
-                        }),
+                        Message::Ping(ping) => drop(outbox.send(Message::Pong(ping)).await),
+                        Message::Pong(_) => questions.answer(),
                         Message::Refused(refused) => break Said::Refused(refused),
-                        // It comes after JobDone only, which may overtake the engine's own end.
-                        Message::Goodbye(goodbye) if goodbye.complete => {
-                            let _ = engine.await;
-                            return Said::Complete;
-                        }
+                        // It comes after JobDone only, which may overtake the end of the work.
+                        Message::Goodbye(goodbye) if goodbye.complete => break Said::Complete,
                         // The session lets nothing else pass but a goodbye before the end.
                         _ => break Said::GivenUp,
                     },
@@ -269,18 +294,50 @@ async fn converse(
             }
             command = commands.recv(), if !commands.is_closed() => match command {
                 Ok(Command::Ping(answer)) => {
-                    let number = pings.len() as u64;
-                    pings.push(answer);
-                    let _ = outbox.send(Message::Ping(Ping { number })).await;
+                    if let Some(ping) = questions.ask(answer) {
+                        let _ = outbox.send(Message::Ping(ping)).await;
+                    }
                 }
                 Ok(Command::Park(refused)) => break Said::Refused(refused),
                 Err(_) => {}
             },
         }
     };
-    inbox.stop.set();
-    let _ = engine.await;
-    said
+    match (done, &said) {
+        (Some(tally), _) => (Said::Complete, tally),
+        (None, Said::Complete) => (said, work.await.1),
+        (None, _) => {
+            inbox.stop();
+            (said, work.await.1)
+        }
+    }
+}
+
+/// Who waits to know whether the sender is still there. One ping at a time is under way: its answer is one to all of them.
+#[derive(Debug, Default)]
+struct Questions {
+    waiting: Vec<oneshot::Sender<()>>,
+    pings: u64,
+}
+
+impl Questions {
+    /// Takes a question; the ping to send, if none is under way.
+    fn ask(&mut self, answer: oneshot::Sender<()>) -> Option<Ping> {
+        self.waiting.push(answer);
+        if self.waiting.len() > 1 {
+            return None;
+        }
+        self.pings += 1;
+        Some(Ping { number: self.pings })
+    }
+
+    /// The ping is answered.
+    fn answer(&mut self) {
+        for answer in self.waiting.drain(..) {
+            // Who asked may have lost patience.
+            let _ = answer.send(());
+        }
+    }
 }
 
 fn said_by(
@@ -290,28 +347,10 @@ fn said_by(
     match result {
         Ok(Ok(Ended::Complete)) => Said::Complete,
         Ok(Ok(Ended::Parked)) => inbox.violation().map_or(Said::Lost, Said::Refused),
-        Ok(Err(refusal)) => Said::Refused(Refused { code: refusal.code, reason: refusal.reason }),
-        Err(panic) => Said::Refused(Refused {
-            code: RefusalCode::DestinationFailed,
-            reason: format!("the agent failed inside ({panic}); its log says more"),
-        }),
-    }
-}
-
-/// Waits for the sender's last word. The job is done, whatever it is.
-async fn hear_goodbye(inbox: &Inbox, link: &AgentLink, outbox: &Outbox) -> Said {
-    let hear = async {
-        while let Ok(message) = link.control_rx.recv().await {
-            match message {
-                Message::Ping(ping) => {
-                    let _ = outbox.send(Message::Pong(ping)).await;
-                }
-                message if inbox.check(&message).is_err() => return,
-                Message::Goodbye(_) => return,
-                _ => {}
-            }
+        Ok(Err(refusal)) => Said::Refused(Refused::new(refusal.code, refusal.reason)),
+        Err(panic) => {
+            let reason = format!("the agent failed inside ({panic}); its log says more");
+            Said::Refused(Refused::new(RefusalCode::DestinationFailed, reason))
         }
-    };
-    let _ = tokio::time::timeout(PATIENCE, hear).await;
-    Said::Complete
+    }
 }

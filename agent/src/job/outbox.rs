@@ -11,7 +11,7 @@ use quicopy_protocol::message::{
     Cancel, Extras, JobDone, Lack, Lane, Message, Notice, Outcome, Outcomes, Plan, Retrying, Want,
 };
 use quicopy_protocol::meta::{DirId, WantId};
-use quicopy_protocol::session::AgentSession;
+use quicopy_protocol::session::{AgentSession, Phase};
 use quicopy_protocol::text;
 use quicopy_protocol::verdict::{ExtraEntry, OutcomeResult, Tally as Amount, Verdict};
 
@@ -34,10 +34,22 @@ impl Outbox {
         Self { session, control: link.control_tx.clone(), verdict: link.verdict_tx.clone() }
     }
 
+    /// Lets nothing more leave on the verdict lane, and nobody wait for room in it.
+    pub(super) fn close(&self) {
+        self.verdict.close();
+    }
+
     /// Sends one message on its lane.
+    ///
+    /// Control messages do not wait: pings are few and the lane goes before all others, so that only a peer that reads
+    /// nothing lets it fill up.
     pub(super) async fn send(&self, message: Message) -> Result<(), Closed> {
         let legal = {
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            if session.phase() == Phase::Ended {
+                // The sender has ended the conversation while the engine was still telling.
+                return Err(Closed);
+            }
             session.handle_send(&message)
         };
         if let Err(violation) = legal {
@@ -46,11 +58,12 @@ impl Outbox {
             debug_assert!(false, "{}: {violation}", message.name());
             return Err(Closed);
         }
-        let lane = match message.lane() {
-            Lane::Control => &self.control,
-            Lane::Verdict | Lane::Listing | Lane::Content => &self.verdict,
-        };
-        lane.send(message).await.map_err(|_| Closed)
+        match message.lane() {
+            Lane::Control => self.control.try_send(message).map_err(|_| Closed),
+            Lane::Verdict | Lane::Listing | Lane::Content => {
+                self.verdict.send(message).await.map_err(|_| Closed)
+            }
+        }
     }
 
     /// Carries the engine's events until it ends, and says what they came to. Whatever becomes of the link, events
@@ -142,7 +155,8 @@ impl Outbox {
         session.is_open(want) && !session.is_cancelled(want)
     }
 
-    /// Waits until nothing more can arrive for a wish that was cancelled: only then is the job done on both sides.
+    /// Waits until nothing more can arrive for a wish that was cancelled: only then is the job done on both sides. A job
+    /// that is stopped does not wait.
     async fn hear_out(&self) -> Result<(), Closed> {
         loop {
             let open = self.session.lock().unwrap_or_else(PoisonError::into_inner).open_wants();

@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use crossbeam_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation, RefusalCode};
-use quicopy_protocol::meta::{Attribute, DirId, Entry, EntryId, Kind, Meta, Skip};
+use quicopy_protocol::meta::{Attribute, DirId, Entry, EntryId, Kind, Meta, Skip, Timestamp};
 use quicopy_protocol::options::{ConflictPolicy, JobPolicy};
 use quicopy_protocol::path::{Name, PathError, RelPath};
 use quicopy_protocol::verdict::{Action, DirState, Verdict};
@@ -21,7 +22,8 @@ use super::presence::{self, Lister};
 use super::removal::Removals;
 use super::work::{Task, Work};
 use crate::compare::{Present, Tolerances};
-use crate::disk::{DirHandle, RenameMode, Stat};
+use crate::disk::share::PARTIAL_AGE_MAX;
+use crate::disk::{DirHandle, DiskEntry, RenameMode, Share, Stat};
 use crate::fault;
 use crate::index::Record;
 use crate::plan::{Decision, DirectoryInput, Knowledge, Rules, Subdirectory, plan_directory};
@@ -282,7 +284,10 @@ impl<'a> Comparer<'a> {
         }
         let present = match &handle {
             Some(handle) if state == DirState::Existing => match handle.list() {
-                Ok(listed) => presence::all(handle, listed),
+                Ok(listed) => {
+                    self.sweep(handle, &listed);
+                    presence::all(handle, listed)
+                }
                 Err(error) => {
                     let failure = fault::failure(Operation::ScanDestinationDirectory, &error);
                     let listing = Listing { dir, path, meta, attributes, entries, failure: None };
@@ -400,6 +405,20 @@ impl<'a> Comparer<'a> {
             verdicts.push(verdict);
         }
         (verdicts, works)
+    }
+
+    /// Removes what jobs that died long ago left beside their targets.
+    fn sweep(&self, handle: &DirHandle, listed: &[DiskEntry]) {
+        let setup = &self.job.setup;
+        if setup.policy.list_only || !listed.iter().any(|entry| entry.name.is_reserved()) {
+            return;
+        }
+        let since = setup.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        let started = Timestamp { seconds, nanos: since.subsec_nanos() };
+        if let Err(error) = Share::sweep_beside(handle, listed, PARTIAL_AGE_MAX, started) {
+            tracing::warn!(%error, "leftovers of dead jobs stay");
+        }
     }
 
     /// Whether a directory with all that it holds may be replaced by a file or link: nothing in it is protected, and the

@@ -1,6 +1,7 @@
 //! What a job at the destination is given.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use quicopy_protocol::options::{Durability, JobPolicy};
 use quicopy_protocol::path::RelPath;
@@ -31,6 +32,8 @@ pub struct Setup {
     pub durability: Durability,
     /// Smallest step of a time that the destination keeps, in nanoseconds.
     pub time_step_nanos: u32,
+    /// When the job began, by the wall clock: tells how old leftovers of dead jobs are.
+    pub started: SystemTime,
     /// Where the time comes from: `Instant::now` in the programs.
     pub clock: Clock,
 }

@@ -76,6 +76,7 @@ impl Site {
             guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
             durability: Durability::Group,
             time_step_nanos: 1,
+            started: std::time::UNIX_EPOCH,
             clock: now,
         };
         let (listed_tx, listed) = async_channel::unbounded();
@@ -273,6 +274,7 @@ fn inputs_that_end_early_park_the_job_and_delete_nothing() {
         guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
         durability: Durability::Group,
         time_step_nanos: 1,
+        started: std::time::UNIX_EPOCH,
         clock: now,
     };
     let ended = run(setup, Inputs { listed, lists, content }, events_tx, StopFlag::default());

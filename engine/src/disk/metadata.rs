@@ -22,13 +22,13 @@ pub struct MetaChange {
 }
 
 impl MetaChange {
-    /// What `flags` ask to be copied from an entry of the source. Owners only if the peer has the right (`may_own`).
+    /// What `flags` ask to be copied from an entry of the source. Owners and access lists only if the peer has the right (`may_own`).
     pub fn new(source: &Meta, flags: CopyFlags, may_own: bool) -> Self {
         Self {
             mode: flags.attributes.then_some(source.mode & MODE_MAX),
             owner: (flags.owner && may_own).then_some((source.owner, source.group)),
             modified: flags.times.then_some(source.modified),
-            access_lists: flags.security,
+            access_lists: flags.security && may_own,
         }
     }
 
@@ -118,8 +118,9 @@ mod tests {
         let source = Meta { mode: 0o6755, owner: 5, group: 6, ..Meta::default() };
         let all = MetaChange::new(&source, CopyFlags { owner: true, ..CopyFlags::DAT }, true);
         assert_eq!((all.mode, all.owner), (Some(0o755), Some((5, 6))));
-        let no_right =
-            MetaChange::new(&source, CopyFlags { owner: true, ..CopyFlags::NONE }, false);
-        assert!(no_right.is_empty());
+        let owning = CopyFlags { owner: true, security: true, ..CopyFlags::NONE };
+        assert!(MetaChange::new(&source, owning, true).access_lists);
+        let no_right = MetaChange::new(&source, owning, false);
+        assert!(no_right.is_empty() && !no_right.access_lists);
     }
 }

@@ -62,6 +62,8 @@ pub struct Share {
     root: DirHandle,
     private: Mutex<Option<Arc<PrivateDir>>>,
     degraded: AtomicBool,
+    /// Another process was found to hold the private folder.
+    is_taken: AtomicBool,
     temp_names: AtomicU64,
 }
 
@@ -92,6 +94,7 @@ impl Share {
             root,
             private: Mutex::new(None),
             degraded: AtomicBool::new(false),
+            is_taken: AtomicBool::new(false),
             temp_names: AtomicU64::new(0),
         })
     }
@@ -131,7 +134,17 @@ impl Share {
         if let Some(private) = &*held {
             return Ok(Arc::clone(private));
         }
-        let private = Arc::new(PrivateDir::open(&self.root)?);
+        if self.is_taken.load(Ordering::Acquire) {
+            return Err(ShareError::Locked);
+        }
+        let private = match PrivateDir::open(&self.root) {
+            Err(ShareError::Locked) => {
+                // Waited for once: whoever holds it does so for a whole job.
+                self.is_taken.store(true, Ordering::Release);
+                return Err(ShareError::Locked);
+            }
+            opened => Arc::new(opened?),
+        };
         private.remove_unclaimed().map_err(ShareError::Private)?;
         *held = Some(Arc::clone(&private));
         Ok(private)

@@ -15,6 +15,7 @@ mod walk;
 use std::ops::ControlFlow;
 
 use quicopy_protocol::code::Failure;
+use quicopy_protocol::limits::DIRECTORY_BYTES_MAX;
 use quicopy_protocol::meta::{Attribute, Entry, Meta};
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;
@@ -91,7 +92,8 @@ impl Scan<'_> {
         threads: usize,
         sink: &mut dyn FnMut(ScannedDir) -> ControlFlow<()>,
     ) -> Result<ScanSummary, Failure> {
-        walk::Walk::new(self, &walk::Disk { stop: self.stop }).run(threads, sink)
+        let disk = walk::Disk { stop: self.stop };
+        walk::Walk::new(self, &disk, DIRECTORY_BYTES_MAX).run(threads, sink)
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use quicopy_protocol::limits::{DIRECTORY_BYTES_MAX, UNSETTLED_RECORD_BYTES};
 use quicopy_protocol::meta::Kind;
 use quicopy_protocol::options::{LinkPolicy, Recurse, Retry, Rule, Selection};
 use rustix::io::Errno;
@@ -47,7 +48,7 @@ fn scan_through(
     let scan = Scan { source: &source, filter: &filter, policy, stop: &stop };
     let mut result = None;
     wrap(Disk { stop: &stop }, &mut |reader| {
-        result = Some(Walk::new(&scan, reader).run(threads, &mut sink));
+        result = Some(Walk::new(&scan, reader, DIRECTORY_BYTES_MAX).run(threads, &mut sink));
     });
     result.unwrap()
 }
@@ -309,6 +310,24 @@ impl Reader for Swapping<'_> {
     fn read(&self, path: &RelPath, dir: &Directory, found: &mut Vec<Found>) -> io::Result<()> {
         self.disk.read(path, dir, found)
     }
+}
+
+#[test]
+fn a_directory_too_large_to_be_listed_is_handed_out_in_part_and_failed() {
+    let root = tree("b/1 b/2 b/3");
+    let (policy, stop) = (policy(), StopFlag::default());
+    let source = Source::open(root.path(), policy.selection.links).unwrap();
+    let filter = Filter::new(&policy.selection).unwrap();
+    let scan = Scan { source: &source, filter: &filter, policy: &policy, stop: &stop };
+    // A record and a name each for the directory and two of its files.
+    let bytes_max = 3 * (UNSETTLED_RECORD_BYTES + 1);
+    let mut dirs = Vec::new();
+    let mut collect = |dir| {
+        dirs.push(dir);
+        ControlFlow::Continue(())
+    };
+    Walk::new(&scan, &Disk { stop: &stop }, bytes_max).run(1, &mut collect).unwrap();
+    assert_eq!(shown(&dirs), [": b/", "b: 1 2 (failed)"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::limits::UNSETTLED_RECORD_BYTES;
 use quicopy_protocol::meta::Meta;
 use quicopy_protocol::path::{Name, RelPath};
 
@@ -56,6 +57,8 @@ impl Reader for Disk<'_> {
 pub(super) struct Walk<'a> {
     scan: &'a Scan<'a>,
     reader: &'a dyn Reader,
+    /// Bytes that the listing of one directory may take.
+    listing_bytes_max: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -66,11 +69,15 @@ struct State {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(scan: &'a Scan<'a>, reader: &'a dyn Reader) -> Self {
+    pub(super) fn new(
+        scan: &'a Scan<'a>,
+        reader: &'a dyn Reader,
+        listing_bytes_max: usize,
+    ) -> Self {
         let root = Task::Root(Arc::clone(scan.source.directory()));
         let order = Order::new(RelPath::ROOT, root, AHEAD_ENTRIES_MAX);
         let state = Mutex::new(State { order, stopped: false });
-        Self { scan, reader, state, changed: Condvar::new() }
+        Self { scan, reader, listing_bytes_max, state, changed: Condvar::new() }
     }
 
     pub(super) fn run(
@@ -218,8 +225,21 @@ impl<'a> Walk<'a> {
         let is_within = |identity: &Identity| dir.is_within(identity);
         let device = dir.identity().device;
         let here = Here { path, depth: path.depth(), device, is_within: &is_within };
+        let attributes = scanned.attributes.iter().map(|a| a.name.len() + a.value.len());
+        let mut listing_bytes =
+            UNSETTLED_RECORD_BYTES + path.as_bytes().len() + attributes.sum::<usize>();
         for (index, found) in (0..).zip(found) {
             let judged = judge.judge(&here, found);
+            listing_bytes += judged.scanned.entry.listed_bytes();
+            if listing_bytes > self.listing_bytes_max {
+                let max = self.listing_bytes_max;
+                let error = io::Error::other(format!(
+                    "the names and links in the directory take over {max} bytes; split it"
+                ));
+                let failure = || fault::failure(Operation::ScanSourceDirectory, &error);
+                scanned.failure.get_or_insert_with(failure);
+                break;
+            }
             scanned.failures.extend(judged.failure.map(|failure| (index, failure)));
             if let Some((path, links)) = judged.enter {
                 let child = &judged.scanned;

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::code::RefusalCode;
+use crate::limits::TEXT_BYTES_MAX;
 use crate::options::{Durability, JobPolicy};
 use crate::path::RelPath;
+use crate::text;
 
 /// First frame of each side, on the control lane. Its encoding never changes, whatever the version.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -25,8 +27,17 @@ pub struct Hello {
 pub struct Refused {
     /// The kind of reason.
     pub code: RefusalCode,
-    /// The reason in words, and what to do.
+    /// The reason in words, and what to do; at most 1 KiB, unescaped.
     pub reason: String,
+}
+
+impl Refused {
+    /// Makes a refusal whose text keeps the limit: it may hold a peer's words or a system's, of any length.
+    pub fn new(code: RefusalCode, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        text::cut(&mut reason, TEXT_BYTES_MAX);
+        Self { code, reason }
+    }
 }
 
 /// A job's random name, the same in all of its attempts.
@@ -106,4 +117,16 @@ pub struct PairRequest {
 pub struct PairReply {
     /// At most 4 KiB.
     pub body: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::encode;
+
+    #[test]
+    fn a_refusal_of_any_length_can_be_sent() {
+        let refused = Refused::new(RefusalCode::ShareOffline, "ü".repeat(TEXT_BYTES_MAX));
+        assert!(encode(&refused.into()).is_ok());
+    }
 }

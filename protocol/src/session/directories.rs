@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::Violation;
 use crate::limits::{
-    DIRECTORY_ENTRIES_MAX, UNSETTLED_BYTES_MAX, UNSETTLED_ENTRIES_MAX, UNSETTLED_RECORD_BYTES,
+    DIRECTORY_BYTES_MAX, DIRECTORY_ENTRIES_MAX, UNSETTLED_BYTES_MAX, UNSETTLED_ENTRIES_MAX,
+    UNSETTLED_RECORD_BYTES,
 };
 use crate::message::{Extras, JobDone, Listing, ListingState, Outcomes, Plan, ScanEnd};
 use crate::meta::{DirId, Entry, EntryId, Kind};
@@ -39,12 +40,7 @@ impl ListingCost {
 
     /// What one entry costs.
     pub fn of_entry(entry: &Entry) -> Self {
-        let target_bytes = match &entry.kind {
-            Kind::Link { target } => target.len(),
-            Kind::File | Kind::Directory | Kind::Special => 0,
-        };
-        let bytes = UNSETTLED_RECORD_BYTES + entry.name.as_bytes().len() + target_bytes;
-        Self { entries: 1, bytes }
+        Self { entries: 1, bytes: entry.listed_bytes() }
     }
 
     /// Whether a credit of `self` is enough for `cost`.
@@ -119,11 +115,11 @@ impl Directories {
     /// What may be listed now.
     pub(super) fn credit(&self) -> ListingCost {
         match (self.unsettled.len(), self.open_listing()) {
-            (0, _) => ListingCost { entries: DIRECTORY_ENTRIES_MAX, bytes: usize::MAX },
-            (1, Some(open)) => {
-                let entries = DIRECTORY_ENTRIES_MAX - open.flags.len();
-                ListingCost { entries, bytes: usize::MAX }
-            }
+            (0, _) => ListingCost { entries: DIRECTORY_ENTRIES_MAX, bytes: DIRECTORY_BYTES_MAX },
+            (1, Some(open)) => ListingCost {
+                entries: DIRECTORY_ENTRIES_MAX - open.flags.len(),
+                bytes: DIRECTORY_BYTES_MAX - open.cost.bytes,
+            },
             // A large directory may have gone beyond the window.
             _ => ListingCost {
                 entries: UNSETTLED_ENTRIES_MAX.saturating_sub(self.cost.entries),

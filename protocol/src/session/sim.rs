@@ -236,14 +236,16 @@ impl Serving {
                     last: false,
                 });
             }
-            let end = ChunkList {
-                want: want.want,
-                average_bytes: 8,
-                offset: size,
-                chunks: Vec::new(),
-                last: true,
-            };
-            serving.lists.push_back(end);
+            // A file without data has nothing to list, and may say so or not.
+            if !serving.lists.is_empty() || dice.one_in(2) {
+                serving.lists.push_back(ChunkList {
+                    want: want.want,
+                    average_bytes: 8,
+                    offset: size,
+                    chunks: Vec::new(),
+                    last: true,
+                });
+            }
         }
         serving
     }

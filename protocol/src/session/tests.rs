@@ -383,7 +383,8 @@ fn listings_wait_for_settling_beyond_the_window() {
         both.sender(next);
         parts += 1;
     }
-    assert_eq!(parts as usize, UNSETTLED_ENTRIES_MAX / BATCH_ITEMS_MAX);
+    // The two directories count one each.
+    assert_eq!(parts as usize, (UNSETTLED_ENTRIES_MAX - 2) / BATCH_ITEMS_MAX);
     // The root is settled, nothing else can be: the large directory goes on alone.
     both.agent(plan(0, &[])).agent(settled(1));
     for round in parts..parts + 4 {
@@ -394,6 +395,24 @@ fn listings_wait_for_settling_beyond_the_window() {
         .agent(plan(1, &[]))
         .agent(settled(2))
         .sender(listing(2, "b", &[]));
+}
+
+#[test]
+fn a_directory_that_is_listed_alone_has_a_bound_too() {
+    let mut both = Both::running();
+    let mut bytes = 0;
+    for round in 0.. {
+        let mut next = thousands(0, "", round, ListingState::More);
+        next.entries.iter_mut().for_each(|entry| {
+            entry.kind = Kind::Link { target: vec![b'x'; LINK_TARGET_BYTES_MAX].into() };
+        });
+        bytes += ListingCost::of(&next, round == 0).bytes;
+        if bytes > DIRECTORY_BYTES_MAX {
+            both.refuses(Role::Sender, next, "settled in time");
+            break;
+        }
+        both.sender(next);
+    }
 }
 
 #[test]
@@ -621,6 +640,26 @@ fn chunks_of_a_known_file_are_listed_answered_and_sent() {
         .refuses(sender, chunk(0, 30, 20), "more content")
         .sender(end(0, 100));
     assert!(!both.agent.is_open(WantId(0)));
+}
+
+#[test]
+fn a_file_without_data_has_no_list() {
+    let mut both = Both::copying();
+    both.agent(want(0, 0, Basis::Bytes))
+        .sender(hole(0, 0, 100))
+        .sender(end(0, 100))
+        .agent(want(1, 1, Basis::Bytes))
+        .sender(list(1, 0, &[50], false))
+        .agent(lack(1, &[], 1))
+        .sender(hole(1, 50, 50))
+        .refuses(Role::Sender, end(1, 100), "not over");
+    assert!(!both.agent.is_open(WantId(0)));
+    // The end may overtake the holes.
+    let mut agent = Both::copying().agent(want(0, 0, Basis::Bytes)).agent.clone();
+    agent.handle_message(&end(0, 100).into()).unwrap();
+    assert!(agent.is_open(WantId(0)));
+    agent.handle_message(&hole(0, 0, 100).into()).unwrap();
+    assert!(!agent.is_open(WantId(0)));
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! What a side may not say: [`Violation`].
 
 use crate::code::RefusalCode;
-use crate::limits::TEXT_BYTES_MAX;
 use crate::message::{Message, Refused};
-use crate::text;
 use crate::version::Role;
 
 use super::order::Phase;
@@ -48,9 +46,7 @@ impl Violation {
         match self {
             Self::Incompatible(refused) => refused.clone(),
             Self::OutOfPlace { .. } | Self::Rule { .. } => {
-                let mut reason = self.to_string();
-                text::cut(&mut reason, TEXT_BYTES_MAX);
-                Refused { code: RefusalCode::Protocol, reason }
+                Refused::new(RefusalCode::Protocol, self.to_string())
             }
         }
     }

@@ -51,6 +51,13 @@ struct Lists {
     unanswered: VecDeque<Box<[u32]>>,
 }
 
+impl Lists {
+    /// Whether all of the file is listed and answered. A file of holes alone, or an empty one, has nothing to list.
+    fn are_over(&self) -> bool {
+        self.unanswered.is_empty() && (self.is_last_listed || self.listed_bytes == 0)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum End {
     Whole,
@@ -299,8 +306,7 @@ impl Wishes {
         if end.size_bytes != wish.size_bytes {
             return broken("not as long as it was listed");
         }
-        let are_lists_over = |lists: &Lists| lists.is_last_listed && lists.unanswered.is_empty();
-        if !wish.lists.as_ref().is_none_or(are_lists_over) {
+        if !wish.lists.as_ref().is_none_or(Lists::are_over) {
             return broken("chunk lists are not over");
         }
         self.end_with("FileEnd", end.want, End::Whole)

@@ -96,6 +96,13 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    /// Whether the peer's TLS denied access: it does not know this side's key.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Handshake { source, .. } if super::link::is_denied(source))
+    }
+}
+
 /// The agent's socket: takes connections.
 #[derive(Clone, Debug)]
 pub struct Listener {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
-use quinn::{Connection, ConnectionError, SendStream, VarInt};
+use quinn::{Connection, ConnectionError, SendStream, TransportErrorCode, VarInt};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
@@ -51,6 +51,21 @@ pub enum LinkError {
     /// The first stream is not what a job begins with.
     #[error("the connection does not begin with a control stream")]
     NotControl,
+}
+
+impl LinkError {
+    /// Whether the peer's TLS denied access: it does not know this side's key.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Ended(error) if is_denied(error))
+    }
+}
+
+/// Whether the peer ended a connection with the TLS alert `access_denied`, number 49.
+///
+/// Source: RFC 8446, section 6; RFC 9001, section 4.8, for its place among QUIC's error codes.
+pub(super) fn is_denied(error: &ConnectionError) -> bool {
+    let denied = TransportErrorCode::crypto(49);
+    matches!(error, ConnectionError::ConnectionClosed(close) if close.error_code == denied)
 }
 
 /// Makes the sender's end of a link from a connection that it has dialled. Within a tokio runtime.
@@ -354,6 +369,7 @@ fn closed(error: ConnectionError, ending: &Ending) -> LinkClosed {
             let code = CloseCode::from_wire(frame.error_code.into_inner());
             LinkClosed::Peer(Close { code, reason })
         }
+        error if is_denied(&error) => LinkClosed::Denied,
         ConnectionError::LocallyClosed => {
             LinkClosed::Local(ending.asked.get().cloned().unwrap_or_else(Close::abandoned))
         }

@@ -1,8 +1,9 @@
 //! One attempt of a job: a link from hello to goodbye.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quicopy_engine::filter::Filter;
@@ -13,25 +14,34 @@ use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::{BATCH_BYTES_AIM, BATCH_ITEMS_MAX};
 use quicopy_protocol::link::{Close, CloseCode, LinkClosed, SenderLink};
 use quicopy_protocol::message::{
-    Goodbye, JobOpened, Listing, ListingState, Message, OpenJob, Outcomes, Refused,
+    Goodbye, JobOpened, Listing, ListingState, Message, OpenJob, Outcomes, Plan, Refused,
 };
 use quicopy_protocol::meta::{EntryId, Kind};
+use quicopy_protocol::options::Durability;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::session::SenderSession;
+use quicopy_protocol::verdict::OutcomeResult;
 use quicopy_protocol::version;
+use tokio::runtime::Handle;
 
 use super::accounts::{Accounts, Told};
-use super::moving::Mover;
+use super::counted::Counted;
+use super::ending::{End, Ending};
+use super::moving::{Moved, Mover};
 use super::offers::{Offer, Offers};
 use super::outlet::Outlet;
-use super::progress::Meter;
+use super::progress::{Meter, Share};
+use super::remote;
 use super::reporter::Reporter;
 use super::serving::Desk;
 use super::throttle::Throttle;
-use crate::report::{ReportEvent, Summary};
+use crate::report::ReportEvent;
 
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(200);
+
+/// How long the agent may take to answer, and to end the link once it says nothing more. As long as a silent link lasts.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that is the same for all attempts of a job.
 pub(super) struct Setting<'a> {
@@ -42,6 +52,7 @@ pub(super) struct Setting<'a> {
     pub(super) throttle: Arc<Throttle>,
     pub(super) mover: Mover,
     pub(super) reporter: &'a Reporter,
+    pub(super) runtime: Handle,
     /// Set when the user asks to stop.
     pub(super) stop: &'a StopFlag,
 }
@@ -50,32 +61,30 @@ pub(super) struct Setting<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     pub(super) told: Told,
-    /// Bytes sent for files that are not done, by their paths.
-    pub(super) sent: HashMap<RelPath, u64>,
+    pub(super) moved: Moved,
+    /// What there is of the files that are not done, by their paths.
+    pub(super) unfinished: HashMap<RelPath, Share>,
 }
 
-/// How an attempt ended.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The job reached its end.
-    Complete { held_back: bool },
-    /// The link was lost: worth another attempt.
-    Lost(String),
-    /// The agent does not want this job, or not go on with it.
-    Refused(Refused),
-    /// The source's root cannot be read.
-    SourceFailed(String),
-    /// The user asked to stop.
-    Stopped,
+impl Carried {
+    /// Takes what an attempt leaves unfinished. Sent bytes add up; held ones are the same ones again, and may be more.
+    fn leave(&mut self, path: RelPath, share: Share) {
+        let left = self.unfinished.entry(path).or_default();
+        left.sent_bytes += share.sent_bytes;
+        left.held_bytes = left.held_bytes.max(share.held_bytes);
+    }
+
+    /// Bytes of unfinished files that are durable, as far as the agent has said so: those it did not ask for again.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.unfinished.values().map(|share| share.held_bytes).sum()
+    }
 }
 
 /// What came of an attempt.
 pub(super) struct Attempted {
     pub(super) end: End,
-    pub(super) summary: Summary,
+    pub(super) counted: Counted,
     pub(super) literal_bytes: u64,
-    /// Bytes that became durable: progress, for the count of retries.
-    pub(super) durable_bytes: u64,
     pub(super) wire: (u64, u64),
     pub(super) carried: Carried,
 }
@@ -89,8 +98,11 @@ pub(super) fn run(
 ) -> Attempted {
     let hello = version::hello(format!("quicopy {}", env!("CARGO_PKG_VERSION")));
     let session = SenderSession::new(hello.clone());
-    let outlet = Outlet::new(&link, session, Arc::clone(&setting.throttle));
-    let Carried { told, sent } = carried;
+    let ending = Arc::new(Ending::new(&link));
+    let throttle = Arc::clone(&setting.throttle);
+    let outlet = Outlet::new(&link, session, throttle, Arc::clone(&ending));
+    let Carried { told, mut moved, unfinished } = carried;
+    moved.begin_attempt();
     let attempt = Attempt {
         setting,
         link: &link,
@@ -98,38 +110,39 @@ pub(super) fn run(
         offers: Offers::default(),
         desk: Desk::default(),
         meter: Meter::default(),
-        over: StopFlag::default(),
-        ended: Mutex::new(None),
-        sent_before: sent,
+        ending: &ending,
     };
-    let mut accounts = Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told);
-    let mut durable_bytes = 0;
+    let mut books = Books {
+        accounts: Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told),
+        moved,
+        unfinished,
+    };
     let end = std::thread::scope(|scope| {
-        scope.spawn(|| attempt.watch_for_stop());
-        let end = match attempt.open(hello, number) {
-            Ok(opened) => attempt.carry_out(&opened, &mut accounts, &mut durable_bytes),
+        scope.spawn(|| ending.guard(|| attempt.watch_for_stop()));
+        let end = ending.guard(|| match attempt.open(hello, number) {
+            Ok(opened) => attempt.carry_out(&opened, &mut books),
             Err(end) => end,
-        };
-        attempt.over.set();
-        end
+        });
+        ending.over().set();
+        end.unwrap_or_else(|| attempt.end_of_link())
     });
     attempt.say_goodbye(&end);
 
-    let mut sent = attempt.sent_before;
-    for (entry, bytes) in attempt.meter.unfinished() {
+    let Books { accounts, moved, unfinished } = books;
+    let (counted, told, held_back) = accounts.finish();
+    let mut carried = Carried { told, moved, unfinished };
+    for (entry, share) in attempt.meter.unfinished() {
         if let Some(file) = attempt.offers.file(entry) {
-            *sent.entry(file.path).or_default() += bytes;
+            carried.leave(file.path, share);
         }
     }
     let literal_bytes = attempt.meter.literal_bytes();
-    let (summary, told, held_back) = accounts.finish();
     let end = match end {
         End::Complete { .. } => End::Complete { held_back },
         end => end,
     };
     let wire = (link.wire.sent(), link.wire.received());
-    let carried = Carried { told, sent };
-    Attempted { end, summary, literal_bytes, durable_bytes, wire, carried }
+    Attempted { end, counted, literal_bytes, wire, carried }
 }
 
 struct Attempt<'a> {
@@ -139,11 +152,15 @@ struct Attempt<'a> {
     offers: Offers,
     desk: Desk,
     meter: Meter,
-    /// Set when the attempt ends, for whatever reason.
-    over: StopFlag,
-    /// Why the attempt ends, when another thread than the listening one finds out.
-    ended: Mutex<Option<End>>,
-    sent_before: HashMap<RelPath, u64>,
+    ending: &'a Ending,
+}
+
+/// What the listening thread notes.
+struct Books {
+    accounts: Accounts,
+    moved: Moved,
+    /// What earlier attempts brought of files that are not done.
+    unfinished: HashMap<RelPath, Share>,
 }
 
 impl Attempt<'_> {
@@ -169,7 +186,11 @@ impl Attempt<'_> {
     /// The next control message that is not a ping.
     fn hear_control(&self) -> Result<Message, End> {
         loop {
-            let message = self.link.control_rx.recv_blocking().map_err(|_| self.end_of_link())?;
+            let message = match self.patiently(self.link.control_rx.recv()) {
+                Some(Ok(message)) => message,
+                Some(Err(_)) => return Err(self.end_of_link()),
+                None => return Err(self.out_of_patience()),
+            };
             self.outlet.hear(&message).map_err(|violation| End::Refused(violation.refusal()))?;
             match message {
                 Message::Ping(ping) => self.say(Message::Pong(ping))?,
@@ -181,56 +202,77 @@ impl Attempt<'_> {
 
     /// Why there is nothing more to hear.
     fn end_of_link(&self) -> End {
+        if let Some(end) = self.ending.take() {
+            return end;
+        }
         if self.setting.stop.is_set() {
             return End::Stopped;
         }
-        match self.link.end.closed_blocking() {
-            LinkClosed::Peer(Close { code: CloseCode::Refused(code), reason }) => {
+        match self.patiently(self.link.end.closed()) {
+            Some(LinkClosed::Peer(Close { code: CloseCode::Refused(code), reason })) => {
                 End::Refused(Refused { code, reason })
             }
-            closed => End::Lost(closed.to_string()),
+            Some(LinkClosed::Denied) => End::Refused(remote::not_known()),
+            Some(closed) => End::Lost(closed.to_string()),
+            None => self.out_of_patience(),
         }
     }
 
-    /// Scans, serves and reports, until the agent is done or the link is.
-    fn carry_out(
-        &self,
-        opened: &JobOpened,
-        accounts: &mut Accounts,
-        durable_bytes: &mut u64,
-    ) -> End {
-        if !opened.conflicts_known && !opened.first_job {
-            self.setting.reporter.tell(ReportEvent::Notice(
-                "the agent has no memory of earlier jobs here: conflicts are not known".to_owned(),
-            ));
+    fn out_of_patience(&self) -> End {
+        match self.setting.stop.is_set() {
+            true => End::Stopped,
+            false => End::Lost(format!("the agent was silent for {} s", PATIENCE.as_secs())),
         }
+    }
+
+    /// Waits for the agent: not for ever, and no longer once the user asks to stop.
+    fn patiently<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        self.setting.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                answer = answer => Some(answer),
+                () = tokio::time::sleep(PATIENCE) => None,
+                () = super::stopped(self.setting.stop) => None,
+            }
+        })
+    }
+
+    /// Scans, serves and reports, until the agent is done or the link is.
+    fn carry_out(&self, opened: &JobOpened, books: &mut Books) -> End {
+        let Setting { open, mover, reporter, .. } = self.setting;
+        if let Some(refused) = refuse_move(*mover, opened, open.policy.list_only) {
+            return End::Refused(refused);
+        }
+        books.accounts.opened(opened, &mut |event| reporter.tell(event));
         let context = Context {
             source: Arc::clone(&self.setting.source),
-            copy: self.setting.open.policy.copy,
-            retry: self.setting.open.policy.retry,
-            stop: self.over.clone(),
+            copy: open.policy.copy,
+            retry: open.policy.retry,
+            stop: self.ending.over().clone(),
         };
+        let ending = self.ending;
         std::thread::scope(|scope| {
-            scope.spawn(|| self.scan());
+            scope.spawn(|| ending.guard(|| self.scan()));
             for _ in 0..self.setting.threads {
-                scope.spawn(|| self.desk.serve(&context, self.outlet, &self.meter));
+                scope
+                    .spawn(|| ending.guard(|| self.desk.serve(&context, self.outlet, &self.meter)));
             }
-            scope.spawn(|| self.hear_control_lane());
-            scope.spawn(|| self.show_progress());
-            let end = self.listen(accounts, durable_bytes);
+            scope.spawn(|| ending.guard(|| self.hear_control_lane()));
+            scope.spawn(|| ending.guard(|| self.show_progress()));
+            let end = ending.guard(|| self.listen(books));
             // Everybody else goes home: threads that wait for the agent, for work or for room in a lane.
-            self.over.set();
+            ending.over().set();
             self.outlet.close();
             self.desk.close();
             self.link.listing_tx.close();
             self.link.content_tx.close();
             self.link.control_rx.close();
-            end
+            end.unwrap_or_else(|| self.end_of_link())
         })
     }
 
     /// Hears plans, wishes and outcomes, until the job is done.
-    fn listen(&self, accounts: &mut Accounts, durable_bytes: &mut u64) -> End {
+    fn listen(&self, books: &mut Books) -> End {
         let reporter = self.setting.reporter;
         while let Ok(message) = self.link.verdict_rx.recv_blocking() {
             if let Err(violation) = self.outlet.hear(&message) {
@@ -240,14 +282,13 @@ impl Attempt<'_> {
             match message {
                 Message::Plan(plan) => {
                     if let Some(offer) = self.offers.find(plan.dir) {
-                        let planned = &mut |bytes| self.meter.planned(bytes);
-                        accounts.plan(&offer, &plan, planned, tell);
+                        self.plan(&offer, &plan, books);
                     }
                 }
                 Message::Extras(extras) => {
                     if let Some(offer) = self.offers.find(extras.dir) {
                         for extra in extras.entries {
-                            accounts.extra(&offer.scanned.path, extra, tell);
+                            books.accounts.extra(&offer.scanned.path, extra, tell);
                         }
                     }
                 }
@@ -257,15 +298,14 @@ impl Attempt<'_> {
                     }
                 }
                 Message::Lack(lack) => {
-                    self.desk
-                        .answer(lack.want, Lacking { runs: lack.runs, answered: lack.answered });
+                    let answer = Lacking { runs: lack.runs, answered: lack.answered };
+                    self.meter.answered(lack.want, &answer);
+                    self.desk.answer(lack.want, answer);
                 }
                 Message::Cancel(cancel) => self.desk.cancel(cancel.want),
-                Message::Outcomes(outcomes) => {
-                    self.settle(outcomes, accounts, durable_bytes);
-                }
+                Message::Outcomes(outcomes) => self.settle(outcomes, books),
                 Message::Retrying(retrying) => {
-                    accounts.retrying(retrying.entry);
+                    books.accounts.retrying(retrying.entry);
                     if let Some(path) = self.path_of(retrying.entry) {
                         let wait = Duration::from_secs(retrying.wait_seconds.into());
                         tell(ReportEvent::Retrying { failure: retrying.failure, path, wait });
@@ -273,45 +313,56 @@ impl Attempt<'_> {
                 }
                 Message::Notice(notice) => tell(ReportEvent::Notice(notice.text)),
                 Message::JobDone(done) => {
-                    accounts.done(&done, tell);
+                    books.accounts.done(&done, tell);
                     return End::Complete { held_back: false };
                 }
                 // The session lets nothing else pass on this lane.
                 _ => {}
             }
         }
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        ended.unwrap_or_else(|| self.end_of_link())
+        self.end_of_link()
     }
 
-    /// Ends the attempt from another thread than the listening one.
-    fn give_up(&self, end: End) {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
-        self.link.verdict_rx.close();
+    fn plan(&self, offer: &Offer, plan: &Plan, books: &mut Books) {
+        let Setting { mover, reporter, .. } = self.setting;
+        let Books { accounts, moved, .. } = books;
+        let tell = &mut |event| reporter.tell(event);
+        let found = accounts.plan(offer, plan, &mut |bytes| self.meter.planned(bytes), tell);
+        if mover.empties() {
+            moved.planned(&offer.scanned, &plan.state);
+        }
+        for path in found {
+            books.unfinished.remove(&path);
+            if let Some(failure) = mover.spare() {
+                accounts.other_failure(&failure, &path, tell);
+            }
+        }
     }
 
-    fn settle(&self, outcomes: Outcomes, accounts: &mut Accounts, durable_bytes: &mut u64) {
-        let reporter = self.setting.reporter;
+    fn settle(&self, outcomes: Outcomes, books: &mut Books) {
+        let Setting { mover, reporter, source, .. } = self.setting;
+        let Books { accounts, moved, unfinished } = books;
         let tell = &mut |event| reporter.tell(event);
         for outcome in &outcomes.entries {
             let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
+            let dir = &offer.scanned.path;
             let Some(scanned) = offer.scanned.entries.get(outcome.entry.index as usize) else {
                 continue;
             };
-            let size_bytes = scanned.entry.meta.size_bytes;
-            self.meter.done(outcome.entry, size_bytes);
-            let path = offer.scanned.path.join(&scanned.entry.name).ok();
-            let sent_before =
-                path.as_ref().and_then(|path| self.sent_before.get(path)).copied().unwrap_or(0);
-            accounts.outcome(&offer, outcome, sent_before, tell);
-            if let quicopy_protocol::verdict::OutcomeResult::Done(_) = outcome.result {
-                *durable_bytes += size_bytes + 1;
-                if let Some(path) = path
-                    && let Err(failure) =
-                        self.setting.mover.remove(&self.setting.source, &path, scanned)
-                {
-                    accounts.other_failure(&failure, &path, tell);
+            let Ok(path) = dir.join(&scanned.entry.name) else { continue };
+            self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
+            let before = unfinished.remove(&path).unwrap_or_default();
+            accounts.outcome(&offer, outcome, before.sent_bytes, tell);
+            match &outcome.result {
+                OutcomeResult::Done(_) => {
+                    if mover.empties() {
+                        moved.copied(dir);
+                    }
+                    if let Err(failure) = mover.remove(source, &path, scanned) {
+                        accounts.other_failure(&failure, &path, tell);
+                    }
                 }
+                OutcomeResult::Failed(_) => moved.failed(dir),
             }
         }
         for removal in outcomes.removals {
@@ -333,7 +384,7 @@ impl Attempt<'_> {
             source: &self.setting.source,
             filter: self.setting.filter,
             policy,
-            stop: &self.over,
+            stop: self.ending.over(),
         };
         let mut directories = 0;
         let result = scan.run(scan::threads(), &mut |scanned| {
@@ -352,7 +403,7 @@ impl Attempt<'_> {
             Ok(_) => {}
             Err(failure) => {
                 let reason = format!("{} : {}", failure.operation.label(), failure.reason);
-                self.give_up(End::SourceFailed(reason));
+                self.ending.give_up(End::SourceFailed(reason));
             }
         }
     }
@@ -394,11 +445,11 @@ impl Attempt<'_> {
     fn hear_control_lane(&self) {
         while let Ok(message) = self.link.control_rx.recv_blocking() {
             if let Err(violation) = self.outlet.hear(&message) {
-                return self.give_up(End::Refused(violation.refusal()));
+                return self.ending.give_up(End::Refused(violation.refusal()));
             }
             match message {
                 Message::Ping(ping) => drop(self.outlet.send(Message::Pong(ping))),
-                Message::Refused(refused) => return self.give_up(End::Refused(refused)),
+                Message::Refused(refused) => return self.ending.give_up(End::Refused(refused)),
                 // The session lets nothing else pass that matters here.
                 _ => {}
             }
@@ -406,14 +457,14 @@ impl Attempt<'_> {
     }
 
     fn show_progress(&self) {
-        while !self.over.wait(TICK) {
+        while !self.ending.over().wait(TICK) {
             self.setting.reporter.tell(ReportEvent::Progress(self.meter.snapshot()));
         }
     }
 
     /// Ends the link when the user asks to stop: whatever waits for it comes to its end.
     fn watch_for_stop(&self) {
-        while !self.over.wait(TICK / 4) {
+        while !self.ending.over().wait(TICK / 4) {
             if self.setting.stop.is_set() {
                 self.say_goodbye(&End::Stopped);
                 return;
@@ -426,7 +477,7 @@ impl Attempt<'_> {
         let close = match end {
             End::Complete { .. } => {
                 quicopy_engine::crash_point!("sender_before_goodbye");
-                let _ = self.link.control_tx.send_blocking(Goodbye { complete: true }.into());
+                let _ = self.link.control_tx.try_send(Goodbye { complete: true }.into());
                 Close::finished()
             }
             End::Stopped | End::SourceFailed(_) => {
@@ -437,13 +488,27 @@ impl Attempt<'_> {
             End::Refused(_) | End::Lost(_) => Close::abandoned(),
         };
         self.link.end.close(close);
-        let _ = self.link.end.closed_blocking();
+        let closed = self.link.end.closed();
+        let _ = self
+            .setting
+            .runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, closed).await.ok() });
     }
 }
 
+/// Why nothing is moved to a destination that keeps no promise, if that is what it is.
+fn refuse_move(mover: Mover, opened: &JobOpened, list_only: bool) -> Option<Refused> {
+    (mover.moves() && !list_only && opened.durability == Durability::None).then(|| {
+        Refused::new(
+            RefusalCode::Unsupported,
+            "/MOV and /MOVE delete sources once their copies are durable, and this destination makes nothing durable \
+             (durability none); copy without them, or have the agent's durability changed; nothing was changed",
+        )
+    })
+}
+
 fn unexpected(message: &Message) -> End {
-    let reason = format!("the agent answered with {}", message.name());
-    End::Refused(Refused { code: RefusalCode::Protocol, reason })
+    End::protocol(format!("the agent answered with {}", message.name()))
 }
 
 /// Bytes that an entry takes in a frame, at most.
@@ -453,4 +518,42 @@ fn weight(entry: &quicopy_protocol::meta::Entry) -> usize {
         Kind::File | Kind::Directory | Kind::Special => 0,
     };
     64 + entry.name.as_bytes().len() + target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::MoveMode;
+
+    #[test]
+    fn nothing_is_moved_to_where_nothing_is_durable() {
+        let refuses = |mode, durability, list_only| {
+            let opened = JobOpened {
+                time_step_nanos: 1,
+                conflicts_known: true,
+                first_job: true,
+                durability,
+            };
+            refuse_move(Mover(mode), &opened, list_only).is_some()
+        };
+        assert!(refuses(MoveMode::Files, Durability::None, false));
+        assert!(refuses(MoveMode::FilesAndDirectories, Durability::None, false));
+        assert!(!refuses(MoveMode::Files, Durability::None, true));
+        assert!(!refuses(MoveMode::Keep, Durability::None, false));
+        assert!(!refuses(MoveMode::Files, Durability::Group, false));
+        assert!(!refuses(MoveMode::Files, Durability::File, false));
+    }
+
+    #[test]
+    fn an_unfinished_file_counts_as_progress_only_as_far_as_the_agent_holds_more_of_it() {
+        let mut carried = Carried::default();
+        let mut leave = |sent_bytes, held_bytes| {
+            carried.leave(RelPath::ROOT, Share { sent_bytes, held_bytes });
+            carried.held_bytes()
+        };
+        assert_eq!(leave(50, 0), 0);
+        assert_eq!(leave(50, 40), 40);
+        assert_eq!(leave(50, 10), 40);
+        assert_eq!(leave(50, 80), 80);
+    }
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use quicopy_agent::job::{self, Asked, origin};
 use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
@@ -19,8 +19,6 @@ use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-
-use super::NoLink;
 
 /// Folder of the sender's state for what it remembers of local destinations.
 const INDEX_DIR: &str = "local-indexes";
@@ -58,8 +56,9 @@ impl Embedded {
         self.root.clone()
     }
 
-    /// Starts an agent for one attempt.
-    pub(super) fn link(&self) -> Result<SenderLink, NoLink> {
+    /// Starts an agent for one attempt, once that of the last attempt has left everything in order.
+    pub(super) fn link(&self) -> SenderLink {
+        self.finish();
         let (sender, agent) = link::pair(Capacities::default());
         let (base, destination, index) =
             (self.base.clone(), self.destination.clone(), self.index.clone());
@@ -70,7 +69,7 @@ impl Embedded {
             }
         });
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
-        Ok(sender)
+        sender
     }
 
     /// Waits until the agent has left everything in order.
@@ -102,10 +101,15 @@ fn nearest(destination: &Path) -> (PathBuf, RelPath) {
 async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, index: &Path) {
     let list_only = asked.open.policy.list_only;
     let (folder, rest) = nearest(destination);
-    if origin::overlaps(&asked.open.origin, &folder, &rest).unwrap_or(false) {
-        let reason =
-            "source and destination are one tree, or one holds the other; nothing was changed"
-                .to_owned();
+    let overlap = match origin::overlaps(&asked.open.origin, &folder, &rest) {
+        Ok(false) => None,
+        Ok(true) => Some("source and destination are one tree, or one holds the other".to_owned()),
+        Err(error) => {
+            Some(format!("it cannot be told whether source and destination overlap: {error}"))
+        }
+    };
+    if let Some(reason) = overlap {
+        let reason = format!("{reason}; nothing was changed");
         return asked.refuse(agent, Refused { code: RefusalCode::Overlap, reason }).await;
     }
     let share = match list_only {
@@ -148,6 +152,7 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         guards: GuardRules { default_limit: DefaultLimit::Off, share_max: None },
         durability,
         time_step_nanos: opened.time_step_nanos,
+        started: SystemTime::now(),
         clock: Instant::now,
     };
     let (_commands, none) = async_channel::bounded(1);

@@ -5,11 +5,14 @@
 //! resuming there is. The count of retries begins anew whenever more became durable than before.
 //!
 //! - `attempt`: one link from hello to goodbye; `outlet`, `offers`, `serving`, `progress`, `throttle`: its parts
-//! - `accounts`: from what the agent says to what the report shows; pure
+//! - `ending`: why it ends, for all its threads
+//! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `local`, `remote`: where links come from
 
 mod accounts;
 mod attempt;
+mod counted;
+mod ending;
 mod local;
 mod moving;
 mod offers;
@@ -37,10 +40,15 @@ use crate::cli::{Destination, Job};
 use crate::history::{self, JobRecord};
 use crate::report::{Ending, ExitCode, LogError, Report, ReportEvent, Summary, Times};
 
-use attempt::{Attempted, Carried, End, Setting};
+use attempt::{Attempted, Carried, Setting};
+use counted::Counted;
+use ending::End;
 use moving::Mover;
 use reporter::Reporter;
 use throttle::Throttle;
+
+/// How soon a task sees that the user asks to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why there is no link.
 enum NoLink {
@@ -57,10 +65,10 @@ enum Dial {
 }
 
 impl Dial {
-    fn link(&self) -> Result<SenderLink, NoLink> {
+    fn link(&self, stop: &StopFlag) -> Result<SenderLink, NoLink> {
         match self {
-            Self::Local(embedded) => embedded.link(),
-            Self::Remote(remote) => remote.link(),
+            Self::Local(embedded) => Ok(embedded.link()),
+            Self::Remote(remote) => remote.link(stop),
         }
     }
 
@@ -112,7 +120,7 @@ pub fn run(
     };
 
     let total = begin.elapsed();
-    let mut summary = course.summary;
+    let mut summary = course.summary();
     summary.times = Times {
         total,
         copying: course.copying,
@@ -137,9 +145,10 @@ pub fn run(
 /// What the attempts of a job came to.
 #[derive(Default)]
 struct Course {
-    summary: Summary,
+    counted: Counted,
     links: u64,
-    durable_bytes: u64,
+    literal_bytes: u64,
+    wire: (u64, u64),
     copying: Duration,
     waiting: Duration,
 }
@@ -165,7 +174,11 @@ fn carry_out(
         )
     })?;
     let filter = Filter::new(&policy.selection).map_err(|error| error.to_string())?;
-    let chain = source.chain().unwrap_or_default();
+    let chain = source.chain().map_err(|error| {
+        format!(
+            "it cannot be told whether source and destination overlap: {error}; nothing was changed"
+        )
+    })?;
     let dial = match &job.destination {
         Destination::Local(path) => Dial::Local(local::Embedded::new(
             path.clone(),
@@ -179,7 +192,7 @@ fn carry_out(
     };
     let (share, path) = dial.folder();
     let source = Arc::new(source);
-    let setting = Setting {
+    let mut setting = Setting {
         source: Arc::clone(&source),
         filter: &filter,
         open: OpenJob {
@@ -195,17 +208,19 @@ fn carry_out(
             label: label(job),
         },
         threads: job.threads.into(),
-        throttle: Arc::new(Throttle::new(job.bandwidth, stop.clone())),
+        throttle: Arc::new(Throttle::new(job.bandwidth)),
         mover: Mover(job.move_mode),
         reporter,
+        runtime: runtime.clone(),
         stop,
     };
-    let ending = attempts(&setting, &dial, course);
+    let mut carried = Carried::default();
+    let ending = attempts(&mut setting, &dial, course, &mut carried);
     dial.finish();
     let ending = ending?;
     if !policy.list_only {
-        for (path, failure) in setting.mover.remove_emptied(&source, &filter, policy, stop) {
-            course.summary.other_failures += 1;
+        for (path, failure) in setting.mover.remove_emptied(&source, &carried.moved) {
+            course.counted.summary.other_failures += 1;
             reporter.tell(ReportEvent::Error { failure, path, retries_exhausted: false });
         }
     }
@@ -216,20 +231,24 @@ fn carry_out(
 ///
 /// # Errors
 /// None does, for the reason given.
-fn attempts(setting: &Setting<'_>, dial: &Dial, course: &mut Course) -> Result<Ending, String> {
+fn attempts(
+    setting: &mut Setting<'_>,
+    dial: &Dial,
+    course: &mut Course,
+    carried: &mut Carried,
+) -> Result<Ending, String> {
     let mut retries = RetryPolicy::new(setting.open.policy.retry);
-    let mut carried = Carried::default();
     let mut number = 0;
     loop {
-        let reason = match dial.link() {
+        let reason = match dial.link(setting.stop) {
             Err(NoLink::Fatal(reason)) => return Err(reason),
             Err(NoLink::Later(reason)) => reason,
             Ok(link) => {
                 let begin = Instant::now();
-                let attempted = attempt::run(setting, link, number, std::mem::take(&mut carried));
+                let attempted = attempt::run(setting, link, number, std::mem::take(carried));
                 number += 1;
-                let end = course.add(attempted, begin.elapsed(), &mut carried);
-                retries.note_progress(course.durable_bytes);
+                let end = course.add(attempted, begin.elapsed(), setting, carried);
+                retries.note_progress(course.counted.in_place() + carried.held_bytes());
                 match end {
                     End::Complete { held_back: false } => return Ok(Ending::Complete),
                     End::Complete { held_back: true } => return Ok(Ending::HeldBack),
@@ -242,10 +261,13 @@ fn attempts(setting: &Setting<'_>, dial: &Dial, course: &mut Course) -> Result<E
                     End::SourceFailed(reason) => return Err(reason),
                     End::Refused(refused) if !refused.code.may_pass() => return Err(refused.reason),
                     End::Refused(refused) => refused.reason,
-                    End::Lost(reason) => remote::not_known(&reason).map_or(Ok(reason), Err)?,
+                    End::Lost(reason) => reason,
                 }
             }
         };
+        if setting.stop.is_set() {
+            return Err("stopped; the next run goes on from here".to_owned());
+        }
         let Some(wait) = retries.next_wait() else {
             return Err(format!(
                 "{reason}; given up after {} retries",
@@ -253,6 +275,14 @@ fn attempts(setting: &Setting<'_>, dial: &Dial, course: &mut Course) -> Result<E
             ));
         };
         setting.reporter.tell(ReportEvent::Reconnecting { reason, wait });
+        // What was moved is no longer at the source: the next attempt would take its copies for extras, and delete them.
+        let moved_any = setting.mover.moves() && course.counted.summary.files.copied > 0;
+        if moved_any && std::mem::take(&mut setting.open.policy.purge) {
+            setting.reporter.tell(ReportEvent::Notice(
+                "files were moved before the link was lost, so this run deletes no extras"
+                    .to_owned(),
+            ));
+        }
         let begin = Instant::now();
         let stopped = setting.stop.wait(wait);
         course.waiting += begin.elapsed();
@@ -264,23 +294,41 @@ fn attempts(setting: &Setting<'_>, dial: &Dial, course: &mut Course) -> Result<E
 
 impl Course {
     /// Joins what an attempt came to, and says how it ended.
-    fn add(&mut self, attempted: Attempted, took: Duration, carried: &mut Carried) -> End {
-        let Attempted { end, summary, literal_bytes, durable_bytes, wire, carried: next } =
-            attempted;
-        let before = std::mem::take(&mut self.summary);
-        let mut joined = accounts::join(before.clone(), summary);
-        joined.literal_bytes = before.literal_bytes + literal_bytes;
-        joined.wire_bytes_sent = before.wire_bytes_sent + wire.0;
-        joined.wire_bytes_received = before.wire_bytes_received + wire.1;
-        joined.reconnects = self.links;
+    fn add(
+        &mut self,
+        attempted: Attempted,
+        took: Duration,
+        setting: &Setting<'_>,
+        carried: &mut Carried,
+    ) -> End {
+        let Attempted { end, counted, literal_bytes, wire, carried: next } = attempted;
+        let before = std::mem::take(&mut self.counted);
+        self.counted = before.join(counted, &setting.open.policy, setting.mover.moves());
         self.links += 1;
-        self.summary = joined;
-        self.durable_bytes += durable_bytes;
+        self.literal_bytes += literal_bytes;
+        self.wire = (self.wire.0 + wire.0, self.wire.1 + wire.1);
         if literal_bytes > 0 {
             self.copying += took;
         }
         *carried = next;
         end
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            literal_bytes: self.literal_bytes,
+            wire_bytes_sent: self.wire.0,
+            wire_bytes_received: self.wire.1,
+            reconnects: self.links.saturating_sub(1),
+            ..self.counted.clone().summary()
+        }
+    }
+}
+
+/// Waits until the user asks to stop.
+async fn stopped(stop: &StopFlag) {
+    while !stop.is_set() {
+        tokio::time::sleep(STOP_INTERVAL).await;
     }
 }
 

@@ -1,13 +1,12 @@
 //! `/MOV` and `/MOVE`: sources go once their copies are durable.
 
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, HashSet};
 
-use quicopy_engine::filter::Filter;
-use quicopy_engine::scan::{Scan, ScannedEntry};
-use quicopy_engine::source::{Source, StopFlag};
-use quicopy_protocol::code::Failure;
-use quicopy_protocol::options::JobPolicy;
+use quicopy_engine::scan::{ScannedDir, ScannedEntry};
+use quicopy_engine::source::Source;
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::path::RelPath;
+use quicopy_protocol::verdict::DirState;
 
 use crate::cli::MoveMode;
 
@@ -16,9 +15,19 @@ use crate::cli::MoveMode;
 pub(super) struct Mover(pub(super) MoveMode);
 
 impl Mover {
+    /// Whether sources go at all.
+    pub(super) fn moves(self) -> bool {
+        self.0 != MoveMode::Keep
+    }
+
+    /// Whether directories go too.
+    pub(super) fn empties(self) -> bool {
+        self.0 == MoveMode::FilesAndDirectories
+    }
+
     /// Removes a file or link whose copy is durable.
     pub(super) fn remove(
-        &self,
+        self,
         source: &Source,
         path: &RelPath,
         scanned: &ScannedEntry,
@@ -32,31 +41,146 @@ impl Mover {
         }
     }
 
-    /// Removes the directories that the job has emptied, from the bottom up; those that hold anything stay, and the root
-    /// does. Returns what could not be removed.
-    pub(super) fn remove_emptied(
-        &self,
-        source: &Source,
-        filter: &Filter,
-        policy: &JobPolicy,
-        stop: &StopFlag,
-    ) -> Vec<(RelPath, Failure)> {
-        if self.0 != MoveMode::FilesAndDirectories {
+    /// Why a file stays whose copy was found in place after a lost link: nobody has said that it is durable.
+    pub(super) fn spare(self) -> Option<Failure> {
+        // Windows error 1237: a retry should be performed. Source: winerror.h.
+        self.moves().then(|| {
+            let reason = "copied, but the link was lost before the agent said that the copy is durable, so it was not \
+                          removed; run again with /IS";
+            Failure::new(Operation::DeleteSourceFile, 1237, reason)
+        })
+    }
+
+    /// Removes directories that the job has emptied; those that hold anything stay, and the root does. Returns what could
+    /// not be removed.
+    pub(super) fn remove_emptied(self, source: &Source, moved: &Moved) -> Vec<(RelPath, Failure)> {
+        if !self.empties() {
             return Vec::new();
         }
-        let mut directories = Vec::new();
-        let scan = Scan { source, filter, policy, stop };
-        // What cannot be listed holds something.
-        let _ = scan.run(1, &mut |scanned| {
-            directories.push(scanned.path);
-            ControlFlow::Continue(())
-        });
-        let mut failures = Vec::new();
-        for path in directories.into_iter().rev() {
-            if let Err(failure) = source.remove_empty_dir(&path) {
-                failures.push((path, failure));
+        let failed = |path: &RelPath| match source.remove_empty_dir(path) {
+            // Windows errors 2 and 3: somebody else has removed it.
+            Err(failure) if !matches!(failure.windows_code, 2 | 3) => Some((path.clone(), failure)),
+            Ok(_) | Err(_) => None,
+        };
+        moved.bottom_up().filter_map(failed).collect()
+    }
+}
+
+/// The directories that a job has moved: those that are at the destination now, with all that was to be copied. Kept under
+/// `/MOVE` only, over all attempts.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    there: BTreeSet<RelPath>,
+    /// Something in them was not copied.
+    incomplete: HashSet<RelPath>,
+}
+
+impl Moved {
+    /// An attempt begins: it tries again what has failed.
+    pub(super) fn begin_attempt(&mut self) {
+        self.incomplete.clear();
+    }
+
+    /// Takes the plan of a directory.
+    pub(super) fn planned(&mut self, scanned: &ScannedDir, state: &DirState) {
+        let path = &scanned.path;
+        match state {
+            DirState::Existing | DirState::New => {
+                self.there.insert(path.clone());
+            }
+            DirState::Deferred => {}
+            DirState::Avoided | DirState::Failed(_) => {
+                self.there.remove(path);
             }
         }
-        failures
+        if scanned.failure.is_some() || !scanned.failures.is_empty() {
+            self.failed(path);
+        }
+    }
+
+    /// Something was copied into a directory: it has been made by now, with those above it.
+    pub(super) fn copied(&mut self, dir: &RelPath) {
+        let mut dir = dir.clone();
+        while self.there.insert(dir.clone())
+            && let Some((above, _)) = dir.split_last()
+        {
+            dir = above;
+        }
+    }
+
+    /// Something in a directory was not copied.
+    pub(super) fn failed(&mut self, dir: &RelPath) {
+        self.incomplete.insert(dir.clone());
+    }
+
+    /// What may go, each directory after those in it.
+    fn bottom_up(&self) -> impl Iterator<Item = &RelPath> {
+        self.there.iter().rev().filter(|path| !self.incomplete.contains(*path))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use quicopy_protocol::meta::Meta;
+
+    use super::*;
+
+    fn path(path: &str) -> RelPath {
+        RelPath::parse(path.as_bytes()).unwrap()
+    }
+
+    fn failure() -> Failure {
+        Failure::new(Operation::CopyFile, 5, "denied")
+    }
+
+    fn plan(moved: &mut Moved, dir: &str, state: DirState, failure: Option<Failure>) {
+        let scanned = ScannedDir {
+            path: path(dir),
+            meta: Meta::default(),
+            attributes: Vec::new(),
+            entries: Vec::new(),
+            failures: Vec::new(),
+            failure,
+        };
+        moved.planned(&scanned, &state);
+    }
+
+    fn check(moved: &Moved, goes: &[&str]) {
+        let goes: Vec<RelPath> = goes.iter().map(|dir| path(dir)).collect();
+        assert_eq!(moved.bottom_up().cloned().collect::<Vec<_>>(), goes);
+    }
+
+    #[test]
+    fn only_what_is_at_the_destination_goes_from_the_bottom_up() {
+        let mut moved = Moved::default();
+        plan(&mut moved, "a", DirState::New, None);
+        plan(&mut moved, "a/b", DirState::Existing, None);
+        plan(&mut moved, "c", DirState::Avoided, None);
+        plan(&mut moved, "d", DirState::Failed(failure()), None);
+        plan(&mut moved, "e", DirState::Deferred, None);
+        plan(&mut moved, "f", DirState::New, Some(failure()));
+        check(&moved, &["a/b", "a"]);
+    }
+
+    #[test]
+    fn a_directory_that_was_made_late_goes_with_those_above_it() {
+        let mut moved = Moved::default();
+        plan(&mut moved, "", DirState::Existing, None);
+        plan(&mut moved, "a", DirState::Deferred, None);
+        plan(&mut moved, "a/b", DirState::Deferred, None);
+        moved.copied(&path("a/b"));
+        check(&moved, &["a/b", "a", ""]);
+    }
+
+    #[test]
+    fn a_failed_copy_keeps_its_directory_until_an_attempt_without() {
+        let mut moved = Moved::default();
+        plan(&mut moved, "a", DirState::New, None);
+        moved.failed(&path("a"));
+        check(&moved, &[]);
+        moved.begin_attempt();
+        plan(&mut moved, "a", DirState::Existing, None);
+        check(&moved, &["a"]);
     }
 }

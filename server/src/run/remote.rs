@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use quicopy_certs::tls::{ClientTls, Purpose, client_tls};
 use quicopy_certs::{Fingerprint, Identity, KnownAgents, StateDir};
+use quicopy_engine::source::StopFlag;
+use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
 use quicopy_protocol::link::{Capacities, SenderLink};
+use quicopy_protocol::message::Refused;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 use quicopy_protocol::transport::{DialError, Dialer, sender_link};
 use tokio::runtime::Handle;
 
-use super::NoLink;
+use super::{NoLink, stopped};
 use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
 
 /// How long the packet that ends a connection may take to leave. The conversation has ended in order before; should that
@@ -87,11 +90,20 @@ impl Remote {
         self.runtime.block_on(told);
     }
 
-    /// Makes one connection, to the first address that answers.
-    pub(super) fn link(&self) -> Result<SenderLink, NoLink> {
+    /// Makes one connection, to the first address that answers, unless the user asks to stop.
+    pub(super) fn link(&self, stop: &StopFlag) -> Result<SenderLink, NoLink> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                linked = self.dial_any() => linked,
+                () = stopped(stop) => Err(NoLink::Later("stopped".to_owned())),
+            }
+        })
+    }
+
+    async fn dial_any(&self) -> Result<SenderLink, NoLink> {
         let mut reasons = Vec::new();
         for address in &self.addresses {
-            match self.runtime.block_on(self.dial(address)) {
+            match self.dial(address).await {
                 Ok(link) => return Ok(link),
                 Err(NoLink::Later(reason)) => reasons.push(reason),
                 Err(fatal) => return Err(fatal),
@@ -116,24 +128,25 @@ impl Remote {
             match self.dialer.connect(socket, self.tls.config.clone()).await {
                 Ok(connection) => {
                     return sender_link(connection, Capacities::default()).await.map_err(|error| {
-                        let reason = with_causes(&error);
-                        not_known(&reason).map_or_else(|| later(reason), NoLink::Fatal)
+                        if error.is_denied() {
+                            return NoLink::Fatal(not_known().reason);
+                        }
+                        later(with_causes(&error))
                     });
                 }
                 Err(error) => {
                     if let Some(shown) = self.tls.stranger() {
                         return Err(NoLink::Fatal(self.changed_key(shown)));
                     }
-                    let reason = with_causes(&error);
-                    if let Some(fatal) = not_known(&reason) {
-                        return Err(NoLink::Fatal(fatal));
+                    if error.is_denied() {
+                        return Err(NoLink::Fatal(not_known().reason));
                     }
                     last = match error {
                         DialError::TimedOut { .. } => format!(
                             "no answer over UDP: is the agent running, and does a firewall let UDP port {} through?",
                             socket.port()
                         ),
-                        _ => reason,
+                        _ => with_causes(&error),
                     };
                 }
             }
@@ -152,11 +165,11 @@ impl Remote {
     }
 }
 
-/// What to say when the agent's TLS says that it does not know this sender: alert 49, access denied (RFC 8446, section 6).
-pub(super) fn not_known(reason: &str) -> Option<String> {
-    reason.contains("error 49").then(|| {
+/// What to say when the agent's TLS denies this sender access.
+pub(super) fn not_known() -> Refused {
+    Refused::new(
+        RefusalCode::NotPermitted,
         "the agent does not know this sender, or knows it no longer; on its host run quicopy-agent invite, then here: \
-         quicopy pair"
-            .to_owned()
-    })
+         quicopy pair",
+    )
 }

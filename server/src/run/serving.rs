@@ -161,22 +161,22 @@ impl Desk {
             Stage::Open { entry, serving } => (entry, serving),
             Stage::Failing(failure) => return fail(want, failure, outlet),
             Stage::Asked { entry, file, basis } => {
-                meter.begin_file(want, &file);
+                meter.begin_file(want, entry, &file);
                 match Serving::open(context.clone(), file, basis) {
                     Ok(serving) => (entry, Box::new(serving)),
                     Err(error) => return fail(want, error.failure(), outlet),
                 }
             }
         };
-        let mut sink = outlet.wish(want);
+        let mut sink = outlet.wish(want, meter);
         loop {
             let notes = self.news(want);
             if notes.cancelled {
                 return fail(want, cancelled(), outlet);
             }
             for answer in &notes.answers {
-                if serving.handle_answer(answer).is_err() {
-                    // The session machine lets no such answer pass.
+                if let Err(error) = serving.handle_answer(answer) {
+                    outlet.break_off(error.to_string());
                     return Outcome::Closed;
                 }
             }

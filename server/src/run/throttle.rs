@@ -1,6 +1,6 @@
 //! `/BWLIMIT`: content leaves no faster than asked for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quicopy_engine::send::Closed;
@@ -14,7 +14,6 @@ use crate::cli::Bandwidth;
 /// the hour's limit is followed within a second.
 pub(super) struct Throttle {
     limit: Option<Bandwidth>,
-    stop: StopFlag,
     /// When the bytes that were let out so far will have left at the limit's rate.
     free_at: Mutex<Option<Instant>>,
 }
@@ -22,19 +21,20 @@ pub(super) struct Throttle {
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Throttle {
-    pub(super) fn new(limit: Option<Bandwidth>, stop: StopFlag) -> Self {
-        Self { limit, stop, free_at: Mutex::new(None) }
+    pub(super) fn new(limit: Option<Bandwidth>) -> Self {
+        Self { limit, free_at: Mutex::new(None) }
     }
 
-    /// Waits until `bytes` more may leave.
-    pub(super) fn take(&self, bytes: u64) -> Result<(), Closed> {
+    /// Waits until `bytes` more may leave, or until the attempt is over: then they do not, and take nobody's turn.
+    pub(super) fn take(&self, bytes: u64, over: &StopFlag) -> Result<(), Closed> {
         let Some(limit) = self.limit else { return Ok(()) };
         let Some(rate) = limit.limit_at(minute_of_day()) else { return Ok(()) };
+        let takes = Duration::from_secs_f64(bytes as f64 / rate.get() as f64);
         let leaves_at = {
-            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free_at = self.free_at();
             let now = Instant::now();
             let begin = free_at.map_or(now, |at| at.max(now));
-            *free_at = Some(begin + Duration::from_secs_f64(bytes as f64 / rate.get() as f64));
+            *free_at = Some(begin + takes);
             begin
         };
         loop {
@@ -42,14 +42,38 @@ impl Throttle {
             if left.is_zero() || limit.limit_at(minute_of_day()).is_none() {
                 return Ok(());
             }
-            if self.stop.wait(left.min(PAUSE_MAX)) {
+            if over.wait(left.min(PAUSE_MAX)) {
+                let mut free_at = self.free_at();
+                *free_at = free_at.and_then(|at| at.checked_sub(takes));
                 return Err(Closed);
             }
         }
+    }
+
+    fn free_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.free_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn minute_of_day() -> u16 {
     let now = jiff::Zoned::now();
     u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_when_the_attempt_ends_takes_no_time_from_the_next() {
+        let limit = Bandwidth::parse("1K".as_ref()).unwrap();
+        let throttle = Throttle::new(Some(limit));
+        let over = StopFlag::default();
+        assert!(throttle.take(1024, &over).is_ok());
+        over.set();
+        let free_at = *throttle.free_at();
+        assert!(throttle.take(1 << 30, &over).is_err());
+        assert_eq!(*throttle.free_at(), free_at);
+    }
 }

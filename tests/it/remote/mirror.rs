@@ -104,7 +104,7 @@ fn a_job_survives_bad_weather() {
         damaged_per_mille: 2,
         cut: false,
     };
-    let (sites, _agent) = Connected::new("a, big 4M, d/c 200K, d/e", "x", "write,delete");
+    let (sites, _agent) = Connected::new("a, big 2M, d/c 200K, d/e", "x", "write,delete");
     let oracle = sites.oracle();
     sites.relay.set(weather);
     oracle.after_rerun(sites.run("/MIR /R:5 /W:1").exits(&[3]));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use quicopy_tests::{
     connected::Connected,
     poll::{slow_tests_wanted, wait_until},
+    process::Signal,
     sites::{CALL, Sender, destination, pair},
     tree::Snapshot,
     world::World,
@@ -45,13 +46,31 @@ fn two_jobs_do_not_share_a_destination() {
     let (sites, _agent) = Connected::new("big 96M", "", "write");
     let other = Sender::new(sites.world.folder().join("other-home"));
     pair(&other, &sites.site, "write", sites.site.address());
-    let first = sites.start("/E --json");
+    // Slow enough to be at work for as long as the other asks.
+    let first = sites.start("/E /BWLIMIT:32M --json");
     wait_until(CALL, "the first job is on its way", || {
         sites.relay.carried().to_agent_bytes > 4 << 20
     });
     let there = destination(sites.site.address());
     other.run(&sites.world.arguments(&there, "/E")).exits(&[16]);
     first.finish(3 * CALL).exits(&[1]);
+    sites.world.share_now().must_equal(&sites.world.source_now(), "the share");
+}
+
+#[test]
+fn a_sender_that_has_fallen_silent_loses_its_place() {
+    let (sites, _agent) = Connected::new("big 96M", "", "write");
+    let other = Sender::new(sites.world.folder().join("other-home"));
+    pair(&other, &sites.site, "write", sites.site.address());
+    let silent = sites.start("/E --json");
+    wait_until(CALL, "the first job is on its way", || {
+        sites.relay.carried().to_agent_bytes > 4 << 20
+    });
+    silent.signal(Signal::STOP);
+    let there = destination(sites.site.address());
+    let started = Instant::now();
+    other.run(&sites.world.arguments(&there, "/E /R:5 /W:1")).exits(&[1]);
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     sites.world.share_now().must_equal(&sites.world.source_now(), "the share");
 }
 

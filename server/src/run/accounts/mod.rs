@@ -1,18 +1,20 @@
 //! From what the agent says to what the report shows: one attempt's events and counts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use quicopy_engine::filter::Filter;
 use quicopy_protocol::code::Failure;
-use quicopy_protocol::message::{JobDone, Outcome, Plan};
+use quicopy_protocol::message::{JobDone, JobOpened, Outcome, Plan};
 use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind, Skip};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::options::Durability;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::{
     Action, DirState, ExtraEntry, FileClass, Kept, OutcomeResult, Removal, Verdict,
 };
 
+use super::counted::Counted;
 use super::offers::Offer;
-use crate::report::{Column, DirectoryClass, FileVerdict, ReportEvent, Summary};
+use crate::report::{Column, DirectoryClass, FileVerdict, ReportEvent};
 
 /// Takes the events of an attempt.
 pub(super) type Tell<'a> = &'a mut dyn FnMut(ReportEvent);
@@ -22,26 +24,47 @@ pub(super) type Tell<'a> = &'a mut dyn FnMut(ReportEvent);
 pub(super) struct Told {
     /// The last directory whose plan was told in full.
     mark: Option<RelPath>,
-    /// Files and links whose copy was told and is not done.
-    unfinished: HashSet<RelPath>,
+    /// What the agent said of itself.
+    opened: Option<JobOpened>,
+    /// Files and links whose copy was told and is not done, by directory.
+    unfinished: HashMap<RelPath, Wished>,
+    /// Directories that were to be made with their first entry, and of which no entry is done.
+    begun: HashSet<RelPath>,
 }
+
+/// Names that are to be copied, and whether that overwrites a conflict.
+type Wished = HashMap<Name, bool>;
 
 impl Told {
     fn covers(&self, dir: &RelPath) -> bool {
         self.mark.as_ref().is_some_and(|mark| dir <= mark)
     }
+
+    /// Notes that an entry is done with, and says whether it overwrites a conflict.
+    fn finish(&mut self, dir: &RelPath, name: &Name) -> bool {
+        let Some(wished) = self.unfinished.get_mut(dir) else { return false };
+        let conflict = wished.remove(name).unwrap_or(false);
+        if wished.is_empty() {
+            self.unfinished.remove(dir);
+        }
+        conflict
+    }
 }
 
 /// Counts one attempt.
 pub(super) struct Accounts {
-    summary: Summary,
+    counted: Counted,
     filter: Filter,
     list_only: bool,
     told: Told,
     /// The directory whose plan has begun and not ended.
     in_plan: Option<DirId>,
+    /// What an earlier attempt began to copy there and this plan has not named yet.
+    earlier: (RelPath, Wished),
     /// Directories that will be made with the first entry that is copied into them.
     deferred: HashSet<RelPath>,
+    /// Those of them that something is being copied into.
+    begun: HashSet<RelPath>,
     /// Entries that were tried again.
     retried: HashSet<EntryId>,
     held_back: bool,
@@ -50,33 +73,72 @@ pub(super) struct Accounts {
 impl Accounts {
     pub(super) fn new(filter: Filter, list_only: bool, told: Told) -> Self {
         Self {
-            summary: Summary::default(),
+            counted: Counted::default(),
             filter,
             list_only,
             told,
             in_plan: None,
+            earlier: Default::default(),
             deferred: HashSet::new(),
+            begun: HashSet::new(),
             retried: HashSet::new(),
             held_back: false,
         }
     }
 
     /// What was counted, and what the next attempt need not tell again.
-    pub(super) fn finish(self) -> (Summary, Told, bool) {
-        (self.summary, self.told, self.held_back)
+    pub(super) fn finish(mut self) -> (Counted, Told, bool) {
+        let (dir, earlier) = self.earlier;
+        if !earlier.is_empty() {
+            self.told.unfinished.entry(dir).or_default().extend(earlier);
+        }
+        // Whether these were made, the next attempt sees.
+        let begun = self.begun.len() as u64;
+        self.counted.summary.dirs.copied -= begun;
+        self.counted.summary.dirs.skipped += begun;
+        self.told.begun.extend(self.begun);
+        (self.counted, self.told, self.held_back)
+    }
+
+    /// Takes what the agent says of itself, and tells what the report should say of that, once.
+    pub(super) fn opened(&mut self, opened: &JobOpened, tell: Tell<'_>) {
+        let told = self.told.opened.replace(opened.clone());
+        if !opened.conflicts_known
+            && !opened.first_job
+            && told.as_ref().is_none_or(|told| told.conflicts_known || told.first_job)
+        {
+            tell(ReportEvent::Notice(
+                "the agent has no memory of earlier jobs here: conflicts are not known".to_owned(),
+            ));
+        }
+        if told.is_none_or(|told| told.durability != opened.durability) && !self.list_only {
+            let notice = match opened.durability {
+                Durability::Group => return,
+                Durability::File => {
+                    "durability: file; this destination makes each file durable by itself, which takes longer"
+                }
+                Durability::None => {
+                    "durability: none; what is reported as copied may be lost if the destination loses power"
+                }
+            };
+            tell(ReportEvent::Notice(notice.to_owned()));
+        }
     }
 
     /// Takes a part of a directory's plan. Calls `planned` with the size of each file and link that is to be copied.
+    ///
+    /// Returns what an earlier attempt began to copy and is in place now: only the word of it was lost with the link.
     pub(super) fn plan(
         &mut self,
         offer: &Offer,
         plan: &Plan,
         planned: &mut dyn FnMut(u64),
         tell: Tell<'_>,
-    ) {
+    ) -> Vec<RelPath> {
         let dir = &offer.scanned.path;
         let known = self.told.covers(dir);
         if self.in_plan.replace(plan.dir) != Some(plan.dir) {
+            self.earlier = self.told.unfinished.remove_entry(dir).unwrap_or_default();
             self.enter(offer, &plan.state, &mut |event| {
                 // A failure is told each time: it may be another one.
                 if !known || matches!(event, ReportEvent::Error { .. }) {
@@ -89,14 +151,45 @@ impl Accounts {
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
             self.verdict(&scanned.entry, verdict, path, known, planned, tell);
         }
-        self.summary.files.add(Column::Skipped, plan.same.entries);
-        self.summary.bytes.add(Column::Skipped, plan.same.bytes);
-        if plan.last {
-            self.in_plan = None;
-            if !known {
-                self.told.mark = Some(dir.clone());
+        self.counted.summary.files.add(Column::Skipped, plan.same.entries);
+        self.counted.summary.bytes.add(Column::Skipped, plan.same.bytes);
+        if !plan.last {
+            return Vec::new();
+        }
+        self.in_plan = None;
+        if !known {
+            self.told.mark = Some(dir.clone());
+        }
+        let (_, earlier) = std::mem::take(&mut self.earlier);
+        match plan.state {
+            DirState::Existing => self.found_in_place(offer, earlier, tell),
+            DirState::New | DirState::Deferred | DirState::Avoided | DirState::Failed(_) => {
+                Vec::new()
             }
         }
+    }
+
+    /// Counts as copied what the plan took for the same.
+    fn found_in_place(&mut self, offer: &Offer, earlier: Wished, tell: Tell<'_>) -> Vec<RelPath> {
+        let scanned = &offer.scanned;
+        let mut found = Vec::new();
+        for (name, conflict) in earlier {
+            // What is no longer at the source counts nowhere.
+            let Ok(at) = scanned.entries.binary_search_by(|other| other.entry.name.cmp(&name))
+            else {
+                continue;
+            };
+            let entry = &scanned.entries[at].entry;
+            let takes_part =
+                matches!(entry.kind, Kind::File | Kind::Link { .. }) && entry.skip.is_none();
+            let (true, Ok(path)) = (takes_part, scanned.path.join(&name)) else { continue };
+            let size_bytes = entry.meta.size_bytes;
+            self.counted.skipped_is_copied(size_bytes);
+            self.counted.conflicts.overwritten += u64::from(conflict);
+            tell(ReportEvent::Copied { path: path.clone(), size_bytes });
+            found.push(path);
+        }
+        found
     }
 
     /// Counts a directory itself, and what its sender leaves out.
@@ -104,22 +197,25 @@ impl Accounts {
         let scanned = &offer.scanned;
         let class = match state {
             DirState::Existing => {
-                self.summary.dirs.add(Column::Skipped, 1);
+                // An earlier attempt may have made it without having had the time to say so.
+                let is_made = self.told.begun.remove(&scanned.path);
+                let column = if is_made { Column::Copied } else { Column::Skipped };
+                self.counted.summary.dirs.add(column, 1);
                 DirectoryClass::Existing
             }
             DirState::New => {
-                self.summary.dirs.add(Column::Copied, 1);
+                self.counted.summary.dirs.add(Column::Copied, 1);
                 DirectoryClass::New
             }
             DirState::Deferred => {
-                self.summary.dirs.add(Column::Skipped, 1);
+                self.counted.summary.dirs.add(Column::Skipped, 1);
                 self.deferred.insert(scanned.path.clone());
                 DirectoryClass::New
             }
             // Counted with its name in the directory above.
             DirState::Avoided => return,
             DirState::Failed(failure) => {
-                self.summary.dirs.add(Column::Failed, 1);
+                self.counted.summary.dirs.add(Column::Failed, 1);
                 tell(error(failure, &scanned.path));
                 return;
             }
@@ -131,19 +227,27 @@ impl Accounts {
         let files = files.count() as u64;
         tell(ReportEvent::Directory { path: scanned.path.clone(), class, files });
         if let Some(failure) = &scanned.failure {
-            self.summary.dirs.add(Column::Failed, 1);
+            self.counted.summary.dirs.add(Column::Failed, 1);
             tell(error(failure, &scanned.path));
         }
         for scanned_entry in &scanned.entries {
             let entry = &scanned_entry.entry;
-            if let (Some(skip), Ok(path)) = (entry.skip, scanned.path.join(&entry.name)) {
+            if let Some(skip) = entry.skip {
+                let path = place(&scanned.path, &entry.name);
                 self.skipped(entry, skip, path, tell);
             }
         }
         for (index, failure) in &scanned.failures {
-            let entry = scanned.entries.get(*index as usize);
-            if let Some(Ok(path)) = entry.map(|entry| scanned.path.join(&entry.entry.name)) {
-                tell(error(failure, &path));
+            let Some(entry) = scanned.entries.get(*index as usize) else { continue };
+            let name = &entry.entry.name;
+            match scanned.path.join(name) {
+                Ok(path) => tell(error(failure, &path)),
+                // A path beyond the limits is named by its directory and its last name.
+                Err(_) => {
+                    let reason = format!("{name} in it: {}", failure.reason);
+                    let failure = Failure::new(failure.operation, failure.windows_code, reason);
+                    tell(error(&failure, &scanned.path));
+                }
             }
         }
     }
@@ -174,9 +278,9 @@ impl Accounts {
             Skip::Named | Skip::Large | Skip::Small | Skip::Link => Column::Skipped,
         };
         if is_dir {
-            self.summary.dirs.add(column, 1);
+            self.counted.summary.dirs.add(column, 1);
         } else {
-            self.summary.add_file(column, entry.meta.size_bytes);
+            self.counted.summary.add_file(column, entry.meta.size_bytes);
         }
         if reason != Skip::Unreadable {
             let size_bytes = if is_dir { 0 } else { entry.meta.size_bytes };
@@ -196,36 +300,47 @@ impl Accounts {
     ) {
         let Verdict { class, action, conflict, .. } = *verdict;
         let size_bytes = entry.meta.size_bytes;
-        self.summary.conflicts += u64::from(conflict);
+        let travels = matches!(action, Action::Copy | Action::Restamp | Action::Fail)
+            && entry.kind != Kind::Directory
+            && !self.list_only;
+        if !travels {
+            self.counted.conflicts.left += u64::from(conflict);
+        }
         if entry.kind == Kind::Directory {
             self.directory_verdict(class, action, path, known, tell);
             return;
         }
+        let is_begun = match (class, action) {
+            // Its plan's end tells whether it was being copied.
+            (FileClass::Same, Action::Skip) => false,
+            _ => self.earlier.1.remove(&entry.name).is_some(),
+        };
         let is_told = match action {
             Action::Copy | Action::Restamp | Action::Fail => {
                 if self.list_only {
                     let column =
                         if action == Action::Fail { Column::Failed } else { Column::Copied };
-                    self.summary.add_file(column, size_bytes);
+                    self.counted.summary.add_file(column, size_bytes);
                 } else {
                     planned(size_bytes);
                 }
                 self.note_copy_into(&path);
-                !self.told.unfinished.contains(&path)
+                // What is the same is copied again with each attempt under `/IS`.
+                !(is_begun || known && class == FileClass::Same)
             }
             Action::Skip | Action::SkipConflict => {
-                self.summary.add_file(Column::Skipped, size_bytes);
+                self.counted.summary.add_file(Column::Skipped, size_bytes);
                 !known
             }
             Action::Mismatch => {
-                self.summary.add_file(Column::Mismatched, size_bytes);
+                self.counted.summary.add_file(Column::Mismatched, size_bytes);
                 !known
             }
         };
+        if travels && let Some((dir, name)) = path.split_last() {
+            self.told.unfinished.entry(dir).or_default().insert(name, conflict);
+        }
         if is_told {
-            if matches!(action, Action::Copy | Action::Restamp | Action::Fail) && !self.list_only {
-                self.told.unfinished.insert(path.clone());
-            }
             let modified = entry.meta.modified;
             tell(ReportEvent::File(FileVerdict {
                 path,
@@ -248,7 +363,7 @@ impl Accounts {
     ) {
         match action {
             Action::Mismatch => {
-                self.summary.dirs.add(Column::Mismatched, 1);
+                self.counted.summary.dirs.add(Column::Mismatched, 1);
                 if !known {
                     tell(ReportEvent::Directory {
                         path,
@@ -257,8 +372,10 @@ impl Accounts {
                     });
                 }
             }
-            Action::Skip | Action::SkipConflict => self.summary.dirs.add(Column::Skipped, 1),
-            Action::Fail if self.list_only => self.summary.dirs.add(Column::Failed, 1),
+            Action::Skip | Action::SkipConflict => {
+                self.counted.summary.dirs.add(Column::Skipped, 1)
+            }
+            Action::Fail if self.list_only => self.counted.summary.dirs.add(Column::Failed, 1),
             // Its outcome says why.
             Action::Fail => {}
             // Counted with its own plan.
@@ -273,15 +390,28 @@ impl Accounts {
             if !self.deferred.remove(&dir) {
                 return;
             }
-            self.summary.dirs.skipped -= 1;
-            self.summary.dirs.add(Column::Copied, 1);
+            self.counted.summary.dirs.skipped -= 1;
+            self.counted.summary.dirs.add(Column::Copied, 1);
+            if !self.list_only {
+                self.begun.insert(dir.clone());
+            }
             path = dir;
+        }
+    }
+
+    /// Something is in place there: so are the directories that it is in.
+    fn note_copied_into(&mut self, dir: &RelPath) {
+        let mut dir = dir.clone();
+        while self.begun.remove(&dir)
+            && let Some((above, _)) = dir.split_last()
+        {
+            dir = above;
         }
     }
 
     /// Takes an entry that only the destination has.
     pub(super) fn extra(&mut self, under: &RelPath, extra: ExtraEntry, tell: Tell<'_>) {
-        self.summary.conflicts += u64::from(extra.conflict);
+        self.counted.conflicts.extra += u64::from(extra.conflict);
         let counts = match extra.kept {
             // Left out of the job: named in the report, and neither extra nor missing.
             Some(Kept::Named | Kept::Mount) => false,
@@ -289,9 +419,9 @@ impl Accounts {
             | None => true,
         };
         if counts && extra.is_dir {
-            self.summary.dirs.add(Column::Extras, 1);
+            self.counted.summary.dirs.add(Column::Extras, 1);
         } else if counts {
-            self.summary.add_file(Column::Extras, extra.size_bytes);
+            self.counted.summary.add_file(Column::Extras, extra.size_bytes);
         }
         // The mark stands at this directory if it was the last to be told before the link was lost.
         if !self.told.covers(under) || self.told.mark.as_ref() == Some(under) {
@@ -310,23 +440,26 @@ impl Accounts {
         let Some(scanned) = offer.scanned.entries.get(outcome.entry.index as usize) else { return };
         let Ok(path) = offer.scanned.path.join(&scanned.entry.name) else { return };
         let size_bytes = scanned.entry.meta.size_bytes;
-        self.told.unfinished.remove(&path);
+        let conflict = u64::from(self.told.finish(&offer.scanned.path, &scanned.entry.name));
         match &outcome.result {
             OutcomeResult::Done(origins) => {
                 self.retried.remove(&outcome.entry);
-                self.summary.add_file(Column::Copied, size_bytes);
-                self.summary.reused_bytes += origins.reused_bytes;
-                self.summary.resumed_bytes += origins.resumed_bytes;
+                self.note_copied_into(&offer.scanned.path);
+                self.counted.conflicts.overwritten += conflict;
+                self.counted.summary.add_file(Column::Copied, size_bytes);
+                self.counted.summary.reused_bytes += origins.reused_bytes;
+                self.counted.summary.resumed_bytes += origins.resumed_bytes;
                 // What an earlier attempt sent and this one could not resume went over the link again.
                 let resent = sent_before.saturating_sub(origins.resumed_bytes);
-                self.summary.resent_bytes += resent.min(origins.literal_bytes);
+                self.counted.summary.resent_bytes += resent.min(origins.literal_bytes);
                 tell(ReportEvent::Copied { path, size_bytes });
             }
             OutcomeResult::Failed(failure) => {
+                self.counted.conflicts.left += conflict;
                 if scanned.entry.kind == Kind::Directory {
-                    self.summary.dirs.add(Column::Failed, 1);
+                    self.counted.summary.dirs.add(Column::Failed, 1);
                 } else {
-                    self.summary.add_file(Column::Failed, size_bytes);
+                    self.counted.summary.add_file(Column::Failed, size_bytes);
                 }
                 let retries_exhausted = self.retried.remove(&outcome.entry);
                 let failure = failure.clone();
@@ -343,15 +476,15 @@ impl Accounts {
     /// Takes what became of a deletion.
     pub(super) fn removal(&mut self, removal: Removal, tell: Tell<'_>) {
         match &removal.failure {
-            None => self.summary.deleted += 1,
-            Some(_) => self.summary.other_failures += 1,
+            None => self.counted.summary.deleted += 1,
+            Some(_) => self.counted.removal_failures += 1,
         }
         tell(ReportEvent::Removed(removal));
     }
 
     /// Something failed that stands in no row of the summary.
     pub(super) fn other_failure(&mut self, failure: &Failure, path: &RelPath, tell: Tell<'_>) {
-        self.summary.other_failures += 1;
+        self.counted.summary.other_failures += 1;
         tell(error(failure, path));
     }
 
@@ -370,24 +503,14 @@ impl Accounts {
     }
 }
 
+/// An entry's path, or that of its directory if its own is beyond the limits.
+fn place(dir: &RelPath, name: &Name) -> RelPath {
+    dir.join(name).unwrap_or_else(|_| dir.clone())
+}
+
 fn error(failure: &Failure, path: &RelPath) -> ReportEvent {
     ReportEvent::Error { failure: failure.clone(), path: path.clone(), retries_exhausted: false }
 }
 
-/// Joins the counts of two attempts of one job: what the first copied stood there for the second, which took it for the same.
-pub(super) fn join(before: Summary, mut after: Summary) -> Summary {
-    for (before, after) in [
-        (before.dirs, &mut after.dirs),
-        (before.files, &mut after.files),
-        (before.bytes, &mut after.bytes),
-    ] {
-        after.skipped = after.skipped.saturating_sub(before.copied);
-        after.copied += before.copied;
-    }
-    after.deleted += before.deleted;
-    after.other_failures += before.other_failures;
-    after.reused_bytes += before.reused_bytes;
-    after.resumed_bytes += before.resumed_bytes;
-    after.resent_bytes += before.resent_bytes;
-    after
-}
+#[cfg(test)]
+mod tests;
