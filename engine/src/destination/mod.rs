@@ -143,11 +143,11 @@ pub fn run(
         scope.spawn(|| end_with(job, &inputs));
         let _guard = ParkOnPanic(job);
 
-        let ended = plan_all(job, &inputs, work_tx, commits_tx).and_then(|planned| match planned {
+        let ended = plan_all(job, &inputs, work_tx, commits_tx).map(|planned| match planned {
             Some((removals, directories)) if job.wait_until_idle() => {
-                Ok(finish(job, removals, directories))
+                finish(job, removals, directories)
             }
-            Some(_) | None => Ok(Ended::Parked),
+            Some(_) | None => Ended::Parked,
         });
         job.park();
         ended
