@@ -17,8 +17,8 @@
 //! and [`share_id`] (which folders, and are they still the same), [`office`] and [`request`] (what an administrator can
 //! do), [`control`] (the same through a socket), [`daemon`] (what runs), [`history`].
 //!
-//! Without the feature `daemon` nothing is left but what serves one job over a link: [`job`], [`origin`] and
-//! [`time_step`], the embedded agent of local copies.
+//! Without the feature `daemon` nothing is left but what serves one job over a link: [`job`], the embedded
+//! agent of local copies.
 
 #[cfg(feature = "daemon")]
 pub mod cli;
