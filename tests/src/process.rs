@@ -94,7 +94,11 @@ impl Running {
 }
 
 impl Drop for Running {
+    #[expect(clippy::print_stderr, reason = "a test that fails shows what the programs said")]
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}\n--- stderr so far\n{}---", self.command, self.stderr());
+        }
         // Both fail only if it has ended, which is what they are for.
         let _ = self.child.kill();
         let _ = self.child.wait();

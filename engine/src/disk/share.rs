@@ -62,8 +62,6 @@ pub struct Share {
     root: DirHandle,
     private: Mutex<Option<Arc<PrivateDir>>>,
     degraded: AtomicBool,
-    /// Another process was found to hold the private folder.
-    is_taken: AtomicBool,
     temp_names: AtomicU64,
 }
 
@@ -94,7 +92,6 @@ impl Share {
             root,
             private: Mutex::new(None),
             degraded: AtomicBool::new(false),
-            is_taken: AtomicBool::new(false),
             temp_names: AtomicU64::new(0),
         })
     }
@@ -134,20 +131,16 @@ impl Share {
         if let Some(private) = &*held {
             return Ok(Arc::clone(private));
         }
-        if self.is_taken.load(Ordering::Acquire) {
-            return Err(ShareError::Locked);
-        }
-        let private = match PrivateDir::open(&self.root) {
-            Err(ShareError::Locked) => {
-                // Waited for once: whoever holds it does so for a whole job.
-                self.is_taken.store(true, Ordering::Release);
-                return Err(ShareError::Locked);
-            }
-            opened => Arc::new(opened?),
-        };
+        let private = Arc::new(PrivateDir::open(&self.root)?);
         private.remove_unclaimed().map_err(ShareError::Private)?;
         *held = Some(Arc::clone(&private));
         Ok(private)
+    }
+
+    /// Whether another process works in the share: its private folder is there, and locked. Makes nothing.
+    pub fn is_in_use(&self) -> bool {
+        let is_there = self.root.stat(&own_name(PRIVATE_DIR)).is_ok_and(|found| found.is_some());
+        is_there && matches!(self.private(), Err(ShareError::Locked))
     }
 
     /// Opens a job's root; `None` if there is nothing at `path`.

@@ -125,8 +125,8 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         }
     };
     let index = match open_index(index, list_only) {
-        Ok(index) => index,
-        Err(Busy) => {
+        Ok(index) if list_only || !share.is_in_use() => index,
+        Ok(_) | Err(Busy) => {
             let reason =
                 "another quicopy job copies into this folder; it is tried again under /R and /W"
                     .to_owned();
