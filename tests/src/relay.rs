@@ -19,6 +19,9 @@ use tokio::{
 
 use crate::{random::Random, sites::free_address};
 
+/// Ports that are tried for a relay.
+const TRIES: u32 = 10;
+
 /// What the link does to packets, in each direction. Chances are in a thousand packets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
@@ -65,10 +68,12 @@ impl Relay {
     pub fn start(agent: SocketAddr, seed: u64) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
-        let address = free_address();
-        let front = runtime
-            .block_on(socket(address))
-            .unwrap_or_else(|error| panic!("no socket at {address}: {error}"));
+        // Another process may take a port between the look and the bind.
+        let bind = |_| {
+            let address = free_address();
+            Some((address, runtime.block_on(socket(address)).ok()?))
+        };
+        let (address, front) = (0..TRIES).find_map(bind).expect("a free port");
         let link = Arc::new(Link {
             agent,
             front,

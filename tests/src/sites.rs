@@ -206,10 +206,13 @@ pub fn destination(reach: SocketAddr) -> String {
 pub fn free_address() -> SocketAddr {
     const FIRST: u16 = 20_000;
     const PORTS: u16 = 12_000;
+    /// More than a test process takes.
+    const APART: u32 = 600;
     static NEXT: AtomicU16 = AtomicU16::new(0);
 
-    // Test processes side by side begin in different places.
-    let own = u16::try_from(std::process::id() % u32::from(PORTS)).expect("less than PORTS");
+    // Test processes side by side, whose numbers follow each other, begin far apart.
+    let own = std::process::id().wrapping_mul(APART) % u32::from(PORTS);
+    let own = u16::try_from(own).expect("less than PORTS");
     for _ in 0..PORTS {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + (own + step) % PORTS));

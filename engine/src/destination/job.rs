@@ -58,6 +58,8 @@ struct Progress {
     folders: HashMap<DirId, Arc<Folder>>,
     /// The settled number that was told last.
     told: u64,
+    /// Threads that have taken an entry out of work and have not told yet what that settles.
+    telling: usize,
 }
 
 impl Job {
@@ -211,10 +213,10 @@ impl Job {
         }
     }
 
-    /// Waits until every listing was planned and nothing is in work; false if the job was stopped before.
+    /// Waits until every listing was planned, nothing is in work, and all of it was told; false if the job was stopped before.
     pub(super) fn wait_until_idle(&self) -> bool {
         let mut progress = self.progress();
-        while !self.stop.is_set() && !progress.ledger.is_idle() {
+        while !self.stop.is_set() && !(progress.ledger.is_idle() && progress.telling == 0) {
             progress = self.moved_on.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
         !self.stop.is_set()
@@ -238,6 +240,7 @@ impl Job {
         self.tell(Event::Outcome(entry, result));
         let done = {
             let mut progress = self.progress();
+            progress.telling += 1;
             if failed && let Some(folder) = progress.folders.get(&entry.dir) {
                 folder.copy_failed.store(true, Ordering::Release);
             }
@@ -251,6 +254,7 @@ impl Job {
             self.release(&folder);
         }
         self.tell_settled();
+        self.progress().telling -= 1;
         self.moved_on.notify_all();
     }
 

@@ -160,7 +160,6 @@ pub fn run(
 }
 
 /// Ends the job's flows when it is parked or over, so that nobody waits for more.
-/// X
 fn end_with(job: &Job, inputs: &Inputs) {
     while !job.stop.wait(std::time::Duration::from_secs(3600)) {}
     job.park();

@@ -106,7 +106,9 @@ impl Judge<'_> {
         if self.selection.links.exclude_dirs {
             Judged::plain(name, Kind::Directory, target, Some(Skip::Link))
         } else if self.selection.links.recreate {
-            let skip = here.path.join(&name).ok().and_then(|path| self.directory_skip(here, &path));
+            let path = here.path.join(&name).ok();
+            let skip = path.and_then(|path| self.directory_skip(here, &path));
+            let skip = skip.or_else(|| self.link_skip(here, &name));
             Judged::recreated(name, link, text, skip)
         } else {
             self.entry(here, name, target, Links::Follow)
@@ -130,12 +132,21 @@ impl Judge<'_> {
         }
         if self.selection.links.recreate {
             let skip = self.filter.file_name(here.path, &name);
+            let skip = skip.or_else(|| self.link_skip(here, &name));
             return Judged::recreated(name, link, text, skip);
         }
         match target {
             Ok(target) => self.entry(here, name, target, Links::Follow),
             Err(error) => self.unreadable(here, name, Type::File, &error),
         }
+    }
+
+    /// Why a link that would be recreated does not take part, whatever it points to. At the destination it may stand for
+    /// either, so either list protects it there; what is protected there must not be copied from here.
+    fn link_skip(&self, here: &Here<'_>, name: &Name) -> Option<Skip> {
+        let is_excluded = self.filter.file_name_excluded(here.path, name)
+            || here.path.join(name).is_ok_and(|path| self.filter.dir_excluded(&path));
+        is_excluded.then_some(Skip::Named)
     }
 
     /// An entry that could not be looked at: an exclusion by name holds all the same.
@@ -335,6 +346,21 @@ mod tests {
             check(&selection, link("d", Some(Type::Directory)), to_dir.0, to_dir.1);
             check(&selection, link("f", Some(Type::File)), to_file.0, to_file.1);
             check(&selection, link("n", None), to_nothing.0, to_nothing.1);
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_recreated_is_left_out_by_either_list() {
+        let named = |name: &str| vec![Rule::Name(name.to_owned())];
+        let selection = Selection {
+            exclude_files: named("f"),
+            exclude_dirs: named("d"),
+            ..links(true, false, false)
+        };
+        for target in [Some(Type::Directory), Some(Type::File), None] {
+            check(&selection, link("f", target), text(), Some(Skip::Named));
+            check(&selection, link("d", target), text(), Some(Skip::Named));
+            check(&selection, link("x", target), text(), None);
         }
     }
 
