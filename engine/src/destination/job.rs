@@ -216,7 +216,8 @@ impl Job {
     /// Waits until every listing was planned, nothing is in work, and all of it was told; false if the job was stopped before.
     pub(super) fn wait_until_idle(&self) -> bool {
         let mut progress = self.progress();
-        while !self.stop.is_set() && !(progress.ledger.is_idle() && progress.telling == 0) {
+        let is_busy = |progress: &Progress| !progress.ledger.is_idle() || progress.telling > 0;
+        while !self.stop.is_set() && is_busy(&progress) {
             progress = self.moved_on.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
         !self.stop.is_set()
