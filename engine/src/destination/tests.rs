@@ -64,9 +64,8 @@ impl Site {
         std::fs::read_to_string(self.path(path)).ok()
     }
 
-    /// Runs a job; `broken` is a directory whose listing ends in an error.
-    fn run(&self, source: &Source, broken: Option<&str>) -> Result<(Ended, Told), Refusal> {
-        let setup = Setup {
+    fn setup(&self) -> Setup {
+        Setup {
             share: Arc::new(Share::open(self.dir.path()).unwrap()),
             root: RelPath::ROOT,
             peer: [7; 32],
@@ -78,7 +77,12 @@ impl Site {
             time_step_nanos: 1,
             started: std::time::UNIX_EPOCH,
             clock: now,
-        };
+        }
+    }
+
+    /// Runs a job; `broken` is a directory whose listing ends in an error.
+    fn run(&self, source: &Source, broken: Option<&str>) -> Result<(Ended, Told), Refusal> {
+        let setup = self.setup();
         let (listed_tx, listed) = async_channel::unbounded();
         let (_lists_tx, lists) = async_channel::unbounded();
         let (content_tx, content) = async_channel::unbounded();
@@ -264,19 +268,7 @@ fn inputs_that_end_early_park_the_job_and_delete_nothing() {
     let tree = source(&[("", &[("a", "one")])]);
     listed_tx.send_blocking(listing(&tree, 0, "", &[("a", "one")], None)).unwrap();
     drop(listed_tx);
-    let setup = Setup {
-        share: Arc::new(Share::open(site.dir.path()).unwrap()),
-        root: RelPath::ROOT,
-        peer: [7; 32],
-        policy: site.policy.clone(),
-        rights: Rights::default(),
-        index: None,
-        guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
-        durability: Durability::Group,
-        time_step_nanos: 1,
-        started: std::time::UNIX_EPOCH,
-        clock: now,
-    };
+    let setup = site.setup();
     let ended = run(setup, Inputs { listed, lists, content }, events_tx, StopFlag::default());
     assert_eq!(ended, Ok(Ended::Parked));
     assert!(site.path("old").exists() && !site.path("a").exists());
