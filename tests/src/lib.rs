@@ -15,6 +15,7 @@
 
 pub mod connected;
 pub mod json;
+pub mod lab;
 pub mod oracle;
 pub mod poll;
 pub mod process;
