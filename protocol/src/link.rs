@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender, WeakSender, bounded};
 
@@ -48,8 +49,8 @@ pub struct SenderLink {
     pub verdict_rx: Receiver<Message>,
     /// Ends the link, and tells how it ended. Dropping it ends the link too.
     pub end: LinkEnd,
-    /// Bytes on the wire so far.
-    pub wire: Arc<WireBytes>,
+    /// What it has cost so far.
+    pub wire: Arc<WireStats>,
 }
 
 /// The agent's end of a link.
@@ -67,39 +68,59 @@ pub struct AgentLink {
     pub content_rx: Receiver<Message>,
     /// Ends the link, and tells how it ended. Dropping it ends the link too.
     pub end: LinkEnd,
-    /// Bytes on the wire so far.
-    pub wire: Arc<WireBytes>,
+    /// What it has cost so far.
+    pub wire: Arc<WireStats>,
 }
 
-/// Bytes of UDP payload that a link has cost, its handshake included; 0 inside one process.
+/// What a link has cost, its handshake included; nothing inside one process.
 #[derive(Default)]
-pub struct WireBytes {
+pub struct WireStats {
     sent: AtomicU64,
     received: AtomicU64,
+    lost_ms: AtomicU64,
+    outage_ms: AtomicU64,
 }
 
-impl WireBytes {
-    /// Bytes sent.
+impl WireStats {
+    /// Bytes of UDP payload sent.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Bytes received.
+    /// Bytes of UDP payload received.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Takes over what a transport has counted.
+    /// Time of all outages: silences of a peer that was spoken to, of two seconds or more. The present one counts.
+    pub fn lost(&self) -> Duration {
+        Duration::from_millis(self.lost_ms.load(Ordering::Relaxed))
+    }
+
+    /// How long the present outage has lasted; zero while there is none.
+    pub fn outage(&self) -> Duration {
+        Duration::from_millis(self.outage_ms.load(Ordering::Relaxed))
+    }
+
+    /// Takes over the bytes that a transport has counted.
     #[cfg(feature = "transport")]
-    pub(crate) fn set(&self, sent: u64, received: u64) {
+    pub(crate) fn count(&self, sent: u64, received: u64) {
         self.sent.store(sent, Ordering::Relaxed);
         self.received.store(received, Ordering::Relaxed);
     }
+
+    /// Takes over the outages that a transport has seen.
+    #[cfg(feature = "transport")]
+    pub(crate) fn note_outages(&self, lost: Duration, outage: Duration) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.lost_ms.store(millis(lost), Ordering::Relaxed);
+        self.outage_ms.store(millis(outage), Ordering::Relaxed);
+    }
 }
 
-impl fmt::Debug for WireBytes {
+impl fmt::Debug for WireStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} sent, {} received", self.sent(), self.received())
+        write!(f, "{} sent, {} received, {:?} lost", self.sent(), self.received(), self.lost())
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quinn::congestion::{ControllerFactory, CubicConfig};
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
+use super::watch::WINDOW_BYTES_MIN;
 use crate::limits::CONTENT_STREAMS;
 use crate::version::Role;
 
@@ -19,9 +20,6 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Window of one stream: a gap is repaired in two or three round trips, during which the others fill the connection's.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-/// Window of the connection, and what is kept for retransmission: fills 250 Mbit/s over 1 s, and bounds what a peer can
-/// make us hold.
-const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// Packets that may overtake one before it counts as lost. QUIC's 3 takes any reordering for loss and sends it all again;
 /// with 64 the time threshold decides, as in RACK (RFC 8985).
 const PACKET_THRESHOLD: u32 = 64;
@@ -43,8 +41,8 @@ pub fn transport_config(role: Role) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
-        .send_window(CONNECTION_WINDOW_BYTES.into())
+        .receive_window(VarInt::from_u32(WINDOW_BYTES_MIN))
+        .send_window(WINDOW_BYTES_MIN.into())
         .max_concurrent_bidi_streams(VarInt::from_u32(bidi_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(uni_streams))
         .packet_threshold(PACKET_THRESHOLD)

@@ -13,6 +13,7 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::{HANDSHAKE_TIMEOUT, transport_config};
@@ -289,9 +290,13 @@ fn bind(address: SocketAddr) -> io::Result<(UdpSocket, BufferBytes)> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    // A smaller buffer than asked for is slower, not wrong.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    // A smaller buffer than asked for is slower, not wrong. Who may administer the network may pass the system's limits.
+    if sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER_BYTES).is_err() {
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    }
+    if sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER_BYTES).is_err() {
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    }
     // Linux doubles what it is asked for, for its own books, and tells the double (socket(7)).
     let share = if cfg!(target_os = "linux") { 2 } else { 1 };
     let buffers = BufferBytes {

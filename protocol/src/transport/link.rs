@@ -23,10 +23,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use super::accept::{Seat, accept_lanes};
 use super::config::HANDSHAKE_TIMEOUT;
 use super::lane::StreamKind;
+use super::watch::{Reading, WATCH_INTERVAL, Watch};
 use super::{read, write};
 use crate::limits::{CONTENT_STREAMS, TEXT_BYTES_MAX};
 use crate::link::{
-    AgentLink, Capacities, Close, CloseCode, LinkClosed, LinkEnd, SenderLink, WireBytes,
+    AgentLink, Capacities, Close, CloseCode, LinkClosed, LinkEnd, SenderLink, WireStats,
 };
 use crate::link_end::{Ending, Once};
 use crate::message::{Lane, Message};
@@ -34,8 +35,6 @@ use crate::text;
 
 /// Time that an orderly end may take.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the bytes on the wire are counted.
-const COUNT_INTERVAL: Duration = Duration::from_millis(500);
 /// Above all other streams, which have 0.
 const CONTROL_PRIORITY: i32 = 1;
 
@@ -164,7 +163,7 @@ pub(super) fn wire_code(code: CloseCode) -> VarInt {
 struct Supervisor {
     connection: Connection,
     ending: Arc<Ending>,
-    wire: Arc<WireBytes>,
+    wire: Arc<WireStats>,
     control_queue: Receiver<Message>,
     bulk_queues: Vec<Receiver<Message>>,
     control_writer: JoinSet<()>,
@@ -245,15 +244,16 @@ impl Supervisor {
         self.bulk_reader = Some(tokio::spawn(accept_lanes(connection, seats, ending)));
     }
 
-    fn start(self) -> (LinkEnd, Arc<WireBytes>) {
+    fn start(self) -> (LinkEnd, Arc<WireStats>) {
         let (end, wire) = (LinkEnd::new(Arc::clone(&self.ending)), Arc::clone(&self.wire));
         tokio::spawn(self.run());
         (end, wire)
     }
 
     async fn run(mut self) {
-        let mut count = interval(COUNT_INTERVAL);
-        count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Watch::new(Instant::now());
+        let mut tick = interval(WATCH_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // In this order: a reader that found a breach has asked for the end before it ended.
             tokio::select! {
@@ -268,14 +268,14 @@ impl Supervisor {
                     self.follow().await;
                     break;
                 }
-                _ = count.tick() => self.count(),
+                _ = tick.tick() => self.look_after(&mut watch),
             }
         }
         self.give_up_control.set(());
         self.give_up_bulk.set(());
         self.close_queues();
         let error = self.connection.closed().await;
-        self.count();
+        self.look_after(&mut watch);
         let closed = closed(error, &self.ending);
         tracing::debug!(%closed, "link ended");
         self.ending.closed.set(closed);
@@ -320,9 +320,25 @@ impl Supervisor {
         });
     }
 
-    fn count(&self) {
+    /// Counts what the link has cost, and gives the connection what it needs.
+    fn look_after(&self, watch: &mut Watch) {
         let stats = self.connection.stats();
-        self.wire.set(stats.udp_tx.bytes, stats.udp_rx.bytes);
+        self.wire.count(stats.udp_tx.bytes, stats.udp_rx.bytes);
+        let now = Instant::now();
+        let windows = watch.look(
+            now,
+            Reading {
+                sent_datagrams: stats.udp_tx.datagrams,
+                received_datagrams: stats.udp_rx.datagrams,
+                received_bytes: stats.udp_rx.bytes,
+                congestion_window: stats.path.cwnd,
+                round_trip: stats.path.rtt,
+            },
+        );
+        self.wire.note_outages(watch.lost(now), watch.outage(now));
+        // This also wakes the connection, which then looks at its congestion window again.
+        self.connection.set_send_window(windows.send.into());
+        self.connection.set_receive_window(windows.receive.into());
     }
 }
 

@@ -12,6 +12,7 @@ mod lane;
 mod link;
 pub mod pairing;
 mod read;
+mod watch;
 mod write;
 
 pub use config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_INTERVAL, transport_config};

@@ -1,0 +1,171 @@
+//! What is done for a connection while it lives, from how its counters move: [`Watch`].
+//!
+//! Two things that quinn does not do by itself: its windows are fixed, and on a long, fast link they have to grow; and
+//! nobody learns that a link was silent. Being looked after also wakes a connection: after an outage quinn would stay
+//! silent for as long again, since its probe timeout doubles without a bound.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often a connection is looked after, and woken: short beside the time in which a user would notice.
+pub(super) const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// A silence from which on it counts as an outage: longer than a loss repaired by a probe takes on any usable link.
+const OUTAGE: Duration = Duration::from_secs(2);
+/// Over what time the rate of arrival is taken: long enough that a burst does not count as a rate.
+const RATE_SPAN: Duration = Duration::from_secs(1);
+
+/// Window of a connection that has not shown what it needs: fills 250 Mbit/s over 1 s.
+pub(super) const WINDOW_BYTES_MIN: u32 = 32 << 20;
+/// Largest window of a connection: 1 Gbit/s over 200 ms needs 25 MB in flight, as much again behind gaps that are
+/// repaired in one round trip, and as much again behind those that take two. What one peer can make us hold.
+pub(super) const WINDOW_BYTES_MAX: u32 = 128 << 20;
+/// Windows as a multiple of what is in flight, for the same reason, with some room for jitter.
+const WINDOW_ROUNDS: u64 = 4;
+
+/// Counters of a connection at one moment, all since its beginning.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    pub(super) sent_datagrams: u64,
+    pub(super) received_datagrams: u64,
+    pub(super) received_bytes: u64,
+    /// Bytes that the congestion controller lets be in flight.
+    pub(super) congestion_window: u64,
+    /// Smoothed.
+    pub(super) round_trip: Duration,
+}
+
+/// Windows of a connection, in bytes. They never fall.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Windows {
+    /// What may be sent and not acknowledged.
+    pub(super) send: u32,
+    /// What may have arrived and not been read.
+    pub(super) receive: u32,
+}
+
+/// Follows a connection's counters.
+#[derive(Debug)]
+pub(super) struct Watch {
+    last: Reading,
+    /// When something arrived last, as far as was seen.
+    heard_at: Instant,
+    /// Whether anything was sent since.
+    asked: bool,
+    /// Outages that are over.
+    lost: Duration,
+    span_from: Instant,
+    span_bytes: u64,
+    windows: Windows,
+}
+
+impl Watch {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            last: Reading::default(),
+            heard_at: now,
+            asked: false,
+            lost: Duration::ZERO,
+            span_from: now,
+            span_bytes: 0,
+            windows: Windows { send: WINDOW_BYTES_MIN, receive: WINDOW_BYTES_MIN },
+        }
+    }
+
+    /// Takes in the counters, and says what the windows shall be.
+    pub(super) fn look(&mut self, now: Instant, reading: Reading) -> Windows {
+        if reading.received_datagrams > self.last.received_datagrams {
+            self.lost += self.outage(now);
+            self.heard_at = now;
+            self.asked = false;
+        } else {
+            self.asked |= reading.sent_datagrams > self.last.sent_datagrams;
+        }
+        self.last = reading;
+        self.windows.send = self.windows.send.max(window_for(reading.congestion_window));
+        let span = now.saturating_duration_since(self.span_from);
+        if span >= RATE_SPAN {
+            let bytes = (reading.received_bytes - self.span_bytes) as f64;
+            let in_flight = bytes / span.as_secs_f64() * reading.round_trip.as_secs_f64();
+            self.windows.receive = self.windows.receive.max(window_for(in_flight as u64));
+            self.span_from = now;
+            self.span_bytes = reading.received_bytes;
+        }
+        self.windows
+    }
+
+    /// How long the peer has not been heard although it was spoken to; zero while that is not long enough to matter.
+    pub(super) fn outage(&self, now: Instant) -> Duration {
+        let silent = now.saturating_duration_since(self.heard_at);
+        if self.asked && silent >= OUTAGE { silent } else { Duration::ZERO }
+    }
+
+    /// Time of all outages so far, the present one included.
+    pub(super) fn lost(&self, now: Instant) -> Duration {
+        self.lost + self.outage(now)
+    }
+}
+
+fn window_for(in_flight_bytes: u64) -> u32 {
+    let wanted = u32::try_from(in_flight_bytes.saturating_mul(WINDOW_ROUNDS)).unwrap_or(u32::MAX);
+    wanted.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Looks every 250 ms; each row says how many datagrams were sent and received meanwhile.
+    fn follow(rows: &[(u64, u64)]) -> (Watch, Instant) {
+        let mut now = Instant::now();
+        let mut watch = Watch::new(now);
+        let mut reading = Reading::default();
+        for (sent, received) in rows {
+            now += WATCH_INTERVAL;
+            reading.sent_datagrams += sent;
+            reading.received_datagrams += received;
+            watch.look(now, reading);
+        }
+        (watch, now)
+    }
+
+    #[test]
+    fn an_outage_is_a_silence_of_a_peer_that_was_spoken_to() {
+        let mut rows = vec![(5, 5), (1, 0)];
+        rows.extend([(0, 0); 19]);
+        let (watch, now) = follow(&rows);
+        assert_eq!(watch.outage(now), 5000 * MS);
+        rows.push((1, 1));
+        let (watch, now) = follow(&rows);
+        assert_eq!((watch.outage(now), watch.lost(now)), (Duration::ZERO, 5250 * MS));
+    }
+
+    #[test]
+    fn a_pause_in_which_nothing_is_said_is_no_outage() {
+        let mut rows = vec![(5, 5)];
+        rows.extend([(0, 0); 40]);
+        rows.push((1, 1));
+        let (watch, now) = follow(&rows);
+        assert_eq!(watch.lost(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn windows_follow_what_is_in_flight_within_their_bounds_and_never_fall() {
+        let begin = Instant::now();
+        let mut watch = Watch::new(begin);
+        let mut look = |second: u32, received_bytes, congestion_window| {
+            let round_trip = 200 * MS;
+            let reading =
+                Reading { received_bytes, congestion_window, round_trip, ..Reading::default() };
+            let windows = watch.look(begin + second * RATE_SPAN, reading);
+            (windows.send, windows.receive)
+        };
+        assert_eq!(look(1, 1 << 20, 1 << 20), (WINDOW_BYTES_MIN, WINDOW_BYTES_MIN));
+        // 100 MiB in a second are 20 MiB in a round trip.
+        assert_eq!(look(2, 101 << 20, 20 << 20), (80 << 20, 80 << 20));
+        assert_eq!(look(3, 102 << 20, 1 << 20), (80 << 20, 80 << 20));
+        assert_eq!(look(4, 1 << 40, u64::MAX), (WINDOW_BYTES_MAX, WINDOW_BYTES_MAX));
+    }
+}
