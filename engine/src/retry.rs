@@ -13,26 +13,26 @@ pub struct RetryPolicy {
     // At most `retry.retries`.
     used: u32,
     progress_bytes: u64,
+    // Whether there was progress since the last retry.
+    progressed: bool,
 }
 
 impl RetryPolicy {
     /// A fresh count.
     pub fn new(retry: Retry) -> Self {
-        Self { retry, used: 0, progress_bytes: 0 }
+        Self { retry, used: 0, progress_bytes: 0, progressed: false }
     }
 
     /// Takes one retry and says how long to wait before it; `None` when all are used up.
+    ///
+    /// After progress the first retry is due at once: what broke off had worked, and may work again.
     pub fn next_wait(&mut self) -> Option<Duration> {
         if self.used >= self.retry.retries {
             return None;
         }
         self.used += 1;
-        Some(Duration::from_secs(self.retry.wait_seconds.into()))
-    }
-
-    /// How many retries are left.
-    pub fn retries_left(&self) -> u32 {
-        self.retry.retries - self.used
+        let wait = Duration::from_secs(self.retry.wait_seconds.into());
+        Some(if std::mem::take(&mut self.progressed) { Duration::ZERO } else { wait })
     }
 
     /// Starts the count anew if more is durable than ever before: a link that gets on, however slowly, is not given up.
@@ -42,6 +42,7 @@ impl RetryPolicy {
         if durable_bytes > self.progress_bytes {
             self.progress_bytes = durable_bytes;
             self.used = 0;
+            self.progressed = true;
         }
     }
 }
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(waits(&mut policy(2)), 2);
         let mut two = policy(2);
         assert_eq!(two.next_wait(), Some(Duration::from_secs(5)));
-        assert_eq!(two.retries_left(), 1);
+        assert_eq!(waits(&mut two), 1);
     }
 
     #[test]
@@ -79,6 +80,16 @@ mod tests {
         link.note_progress(9);
         assert_eq!(link.next_wait(), None);
         link.note_progress(11);
-        assert_eq!(link.retries_left(), 2);
+        assert_eq!(waits(&mut link), 2);
+    }
+
+    #[test]
+    fn what_had_worked_is_tried_again_at_once_but_only_once() {
+        let mut link = policy(3);
+        link.note_progress(10);
+        assert_eq!(link.next_wait(), Some(Duration::ZERO));
+        assert_eq!(link.next_wait(), Some(Duration::from_secs(5)));
+        link.note_progress(10);
+        assert_eq!(link.next_wait(), Some(Duration::from_secs(5)));
     }
 }

@@ -16,6 +16,8 @@ pub struct Summary {
     pub bytes: Counts,
     /// How long the run took.
     pub seconds: f64,
+    /// How much of that the link was silent or lost.
+    pub seconds_lost: f64,
     /// Bytes that went to the agent, as UDP payload; 0 for a local destination.
     pub wire_bytes_sent: u64,
     /// Bytes that came from the agent, as UDP payload; 0 for a local destination.

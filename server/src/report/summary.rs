@@ -76,6 +76,8 @@ pub struct Times {
     pub waiting: Duration,
     /// Everything else: scanning, comparing, deleting.
     pub other: Duration,
+    /// In which the link was silent, or was waited for after it had been lost. Part of the other times.
+    pub lost: Duration,
 }
 
 impl Counts {

@@ -39,6 +39,7 @@ pub(super) fn render(
         ("Reused :", (summary.reused_bytes > 0).then(|| bytes(summary.reused_bytes))),
         ("Resumed :", (summary.resumed_bytes > 0).then(|| bytes(summary.resumed_bytes))),
         ("Redialed :", count(summary.reconnects)),
+        ("Outages :", (times.lost > Duration::ZERO).then(|| clock(times.lost))),
     ] {
         if let Some(amount) = amount {
             out += &format!("{label:>10} {amount:>19}\n");

@@ -12,7 +12,7 @@ use quicopy_engine::send::{Context, Lacking};
 use quicopy_engine::source::{Source, StopFlag};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::{BATCH_BYTES_AIM, BATCH_ITEMS_MAX};
-use quicopy_protocol::link::{Close, CloseCode, LinkClosed, SenderLink};
+use quicopy_protocol::link::{Close, CloseCode, LinkClosed, SenderLink, WireStats};
 use quicopy_protocol::message::{
     Goodbye, JobOpened, Listing, ListingState, Message, OpenJob, Outcomes, Plan, Refused,
 };
@@ -34,6 +34,7 @@ use super::progress::{Meter, Share};
 use super::remote;
 use super::reporter::Reporter;
 use super::serving::Desk;
+use super::silence::Silence;
 use super::throttle::Throttle;
 use crate::report::ReportEvent;
 
@@ -85,7 +86,7 @@ pub(super) struct Attempted {
     pub(super) end: End,
     pub(super) counted: Counted,
     pub(super) literal_bytes: u64,
-    pub(super) wire: (u64, u64),
+    pub(super) wire: Arc<WireStats>,
     pub(super) carried: Carried,
 }
 
@@ -141,8 +142,7 @@ pub(super) fn run(
         End::Complete { .. } => End::Complete { held_back },
         end => end,
     };
-    let wire = (link.wire.sent(), link.wire.received());
-    Attempted { end, counted, literal_bytes, wire, carried }
+    Attempted { end, counted, literal_bytes, wire: link.wire, carried }
 }
 
 struct Attempt<'a> {
@@ -457,8 +457,13 @@ impl Attempt<'_> {
     }
 
     fn show_progress(&self) {
+        let reporter = self.setting.reporter;
+        let mut silence = Silence::default();
         while !self.ending.over().wait(TICK) {
-            self.setting.reporter.tell(ReportEvent::Progress(self.meter.snapshot()));
+            reporter.tell(ReportEvent::Progress(self.meter.snapshot()));
+            if let Some(notice) = silence.notice(self.link.wire.outage()) {
+                reporter.tell(ReportEvent::Notice(notice));
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod progress;
 mod remote;
 mod reporter;
 mod serving;
+mod silence;
 mod throttle;
 
 use std::path::Path;
@@ -126,6 +127,7 @@ pub fn run(
         copying: course.copying,
         waiting: course.waiting,
         other: total.saturating_sub(course.copying + course.waiting),
+        lost: course.lost + course.cut_at.map_or(Duration::ZERO, |at| at.elapsed()),
     };
     let exit_code = ExitCode::of(&summary, ending);
     let record = JobRecord::new(id.to_string(), started, &header, &summary, exit_code);
@@ -151,6 +153,10 @@ struct Course {
     wire: (u64, u64),
     copying: Duration,
     waiting: Duration,
+    /// Outages that are over.
+    lost: Duration,
+    /// Since when there is no link, after there was one.
+    cut_at: Option<Instant>,
 }
 
 fn carry_out(
@@ -245,6 +251,9 @@ fn attempts(
             Err(NoLink::Later(reason)) => reason,
             Ok(link) => {
                 let begin = Instant::now();
+                if let Some(cut_at) = course.cut_at.take() {
+                    course.lost += begin - cut_at;
+                }
                 let attempted = attempt::run(setting, link, number, std::mem::take(carried));
                 number += 1;
                 let end = course.add(attempted, begin.elapsed(), setting, carried);
@@ -261,7 +270,10 @@ fn attempts(
                     End::SourceFailed(reason) => return Err(reason),
                     End::Refused(refused) if !refused.code.may_pass() => return Err(refused.reason),
                     End::Refused(refused) => refused.reason,
-                    End::Lost(reason) => reason,
+                    End::Lost(reason) => {
+                        course.cut_at = Some(Instant::now());
+                        reason
+                    }
                 }
             }
         };
@@ -306,7 +318,8 @@ impl Course {
         self.counted = before.join(counted, &setting.open.policy, setting.mover.moves());
         self.links += 1;
         self.literal_bytes += literal_bytes;
-        self.wire = (self.wire.0 + wire.0, self.wire.1 + wire.1);
+        self.wire = (self.wire.0 + wire.sent(), self.wire.1 + wire.received());
+        self.lost += wire.lost();
         if literal_bytes > 0 {
             self.copying += took;
         }
