@@ -171,7 +171,9 @@ struct Session {
     phase: Phase,
     greeted: Greeted,
     agreed: Option<Agreed>,
-    job: Job,
+    /// What was asked for; a job is opened once, perhaps before the agent's hello has come.
+    job: Option<Job>,
+    scan_ended: bool,
     directories: Directories,
     wishes: Wishes,
     pings: Pings,
@@ -211,7 +213,8 @@ impl Session {
             phase: Phase::Greeting,
             greeted: Greeted::default(),
             agreed: None,
-            job: Job::default(),
+            job: None,
+            scan_ended: false,
             directories: Directories::default(),
             wishes: Wishes::new(role),
             pings: Pings::default(),
@@ -244,17 +247,23 @@ impl Session {
             Message::Ping(ping) => self.pings.ask(author, ping.number),
             Message::Pong(pong) => self.pings.answer(author, pong.number),
             Message::OpenJob(open) => self.open(open),
+            Message::JobOpened(_) if self.scan_ended => self.enter(Phase::Scanned),
             Message::JobOpened(_) => self.enter(Phase::Running),
             Message::Goodbye(goodbye) => self.part(author, goodbye),
-            Message::Listing(listing) => self.directories.list(listing),
+            Message::Listing(listing) => {
+                self.check_scanning(message)?;
+                self.directories.list(listing)
+            }
             Message::ScanEnd(end) => {
+                self.check_scanning(message)?;
                 self.directories.end_scan(end)?;
-                self.enter(Phase::Scanned)
+                self.scan_ended = true;
+                if self.phase == Phase::Running { self.enter(Phase::Scanned) } else { Ok(()) }
             }
             Message::Plan(plan) => self.directories.plan(plan),
             Message::Extras(extras) => self.directories.extras(extras),
             Message::Want(want) => {
-                if self.job.list_only {
+                if self.job().list_only {
                     return Err(Violation::rule(message, "a job that only lists wants no content"));
                 }
                 let size_bytes = self.directories.wanted_size(want.entry)?;
@@ -269,10 +278,11 @@ impl Session {
             Message::FileEnd(end) => self.wishes.end(end),
             Message::FileFailed(failed) => self.wishes.fail(failed),
             Message::Outcomes(outcomes) => {
-                if !outcomes.removals.is_empty() && (!self.job.purge || self.job.list_only) {
+                let job = self.job();
+                if !outcomes.removals.is_empty() && (!job.purge || job.list_only) {
                     return Err(Violation::rule(message, "this job deletes nothing"));
                 }
-                self.directories.settle(outcomes, self.job.list_only)
+                self.directories.settle(outcomes, job.list_only)
             }
             Message::Retrying(retrying) => self.directories.retrying(retrying.entry),
             Message::Notice(_) => Ok(()),
@@ -302,14 +312,33 @@ impl Session {
             self.agreed = Some(agreed.map_err(Violation::Incompatible)?);
         }
         if self.greeted.sender && self.greeted.agent {
-            self.phase = Phase::Ready;
+            self.phase = if self.job.is_some() { Phase::Opening } else { Phase::Ready };
         }
         Ok(())
     }
 
     fn open(&mut self, open: &OpenJob) -> Result<(), Violation> {
-        self.job = Job { list_only: open.policy.list_only, purge: open.policy.purge };
-        self.enter(Phase::Opening)
+        if !self.greeted.sender {
+            return Err(Violation::named("OpenJob", "the hello comes first"));
+        }
+        let job = Job { list_only: open.policy.list_only, purge: open.policy.purge };
+        if self.job.replace(job).is_some() {
+            return Err(Violation::named("OpenJob", "a job was opened before"));
+        }
+        if self.phase == Phase::Ready { self.enter(Phase::Opening) } else { Ok(()) }
+    }
+
+    /// Before the job is opened the phase does not say whether a scan is under way.
+    fn check_scanning(&self, message: &Message) -> Result<(), Violation> {
+        match (self.job, self.scan_ended) {
+            (None, _) => Err(Violation::rule(message, "no job was asked for")),
+            (Some(_), true) => Err(Violation::rule(message, "the scan has ended")),
+            (Some(_), false) => Ok(()),
+        }
+    }
+
+    fn job(&self) -> Job {
+        self.job.unwrap_or_default()
     }
 
     fn part(&mut self, author: Role, goodbye: &Goodbye) -> Result<(), Violation> {

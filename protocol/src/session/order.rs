@@ -47,10 +47,11 @@ pub(super) fn phases_of(message: &Message, author: Role) -> &'static [Phase] {
         (Message::Hello(_), _) => &[Greeting],
         (Message::Refused(_), _) => &[Greeting, Ready, Opening, Running, Scanned, Done],
         (Message::Ping(_) | Message::Pong(_), _) => &[Ready, Opening, Running, Scanned, Done],
-        (Message::OpenJob(_), Role::Sender) => &[Ready],
+        (Message::OpenJob(_), Role::Sender) => &[Greeting, Ready],
         (Message::JobOpened(_), Role::Agent) => &[Opening],
         (Message::Goodbye(_), Role::Sender) => &[Ready, Opening, Running, Scanned, Done],
-        (Message::Listing(_) | Message::ScanEnd(_), Role::Sender) => &[Running],
+        // From the moment the job is asked for.
+        (Message::Listing(_) | Message::ScanEnd(_), Role::Sender) => &[Greeting, Opening, Running],
         (
             Message::ChunkList(_)
             | Message::Chunk(_)

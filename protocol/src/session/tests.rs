@@ -252,11 +252,11 @@ const LEGAL: &[(&str, &str, &str)] = &[
     ("Pong",        "-ROrsD-", "-ROrsD-"),
     ("PairRequest", "-------", "-------"),
     ("PairReply",   "-------", "-------"),
-    ("OpenJob",     "-R-----", "-------"),
+    ("OpenJob",     "GR-----", "-------"),
     ("JobOpened",   "-------", "--O----"),
     ("Goodbye",     "-ROrsD-", "-------"),
-    ("Listing",     "---r---", "-------"),
-    ("ScanEnd",     "---r---", "-------"),
+    ("Listing",     "G-Or---", "-------"),
+    ("ScanEnd",     "G-Or---", "-------"),
     ("Plan",        "-------", "---rs--"),
     ("Extras",      "-------", "---rs--"),
     ("Want",        "-------", "---rs--"),
@@ -308,6 +308,40 @@ fn each_side_greets_once_and_in_any_order() {
     assert_eq!(both.sender.agreed().unwrap().version, version::VERSION);
     both.sender(version::hello("s"));
     assert_eq!(both.agent.phase(), Phase::Ready);
+}
+
+#[test]
+fn a_job_may_be_opened_before_the_agents_hello_has_come_but_once_and_not_before_the_senders() {
+    let open = || open_job(JobPolicy::default());
+    let mut both = Both::new();
+    both.refuses(Role::Sender, open(), "hello comes first");
+    let mut both = Both::new();
+    both.sender(version::hello("s")).sender(open());
+    assert_eq!((both.sender.phase(), both.agent.phase()), (Phase::Greeting, Phase::Greeting));
+    both.refuses(Role::Sender, open(), "opened before");
+    let mut both = Both::new();
+    both.sender(version::hello("s")).sender(open()).agent(version::hello("a"));
+    assert_eq!((both.sender.phase(), both.agent.phase()), (Phase::Opening, Phase::Opening));
+    both.agent(opened());
+    assert_eq!(both.sender.phase(), Phase::Running);
+}
+
+#[test]
+fn the_scan_may_run_and_end_before_the_job_is_opened() {
+    let mut both = Both::new();
+    both.sender(version::hello("s"))
+        .refuses(Role::Sender, listing(0, "", &["a"]), "no job was asked for")
+        .sender(open_job(JobPolicy::default()))
+        .sender(listing(0, "", &["a"]))
+        .sender(ScanEnd { directories: 1 })
+        .refuses(Role::Sender, ScanEnd { directories: 1 }, "scan has ended")
+        .refuses(Role::Sender, listing(1, "b", &[]), "scan has ended")
+        .agent(version::hello("a"));
+    assert_eq!(both.agent.phase(), Phase::Opening);
+    both.refuses(Role::Agent, plan(0, &[0]), "while the job is being opened")
+        .agent(opened())
+        .agent(plan(0, &[0]));
+    assert_eq!((both.sender.phase(), both.agent.phase()), (Phase::Scanned, Phase::Scanned));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::limits::{BATCH_BYTES_AIM, BATCH_ITEMS_MAX};
 use quicopy_protocol::link::{Close, CloseCode, LinkClosed, SenderLink, WireStats};
 use quicopy_protocol::message::{
-    Goodbye, JobOpened, Listing, ListingState, Message, OpenJob, Outcomes, Plan, Refused,
+    Goodbye, Hello, JobOpened, Listing, ListingState, Message, OpenJob, Outcomes, Plan, Refused,
 };
 use quicopy_protocol::meta::{EntryId, Kind};
 use quicopy_protocol::options::Durability;
@@ -120,11 +120,14 @@ pub(super) fn run(
     };
     let end = std::thread::scope(|scope| {
         scope.spawn(|| ending.guard(|| attempt.watch_for_stop()));
-        let end = ending.guard(|| match attempt.open(hello, number) {
-            Ok(opened) => attempt.carry_out(&opened, &mut books),
-            Err(end) => end,
+        let end = ending.guard(|| {
+            let scan = || drop(scope.spawn(|| ending.guard(|| attempt.scan())));
+            match attempt.open(hello, number, scan) {
+                Ok(opened) => attempt.carry_out(&opened, &mut books),
+                Err(end) => end,
+            }
         });
-        ending.over().set();
+        attempt.send_home();
         end.unwrap_or_else(|| attempt.end_of_link())
     });
     attempt.say_goodbye(&end);
@@ -164,15 +167,30 @@ struct Books {
 }
 
 impl Attempt<'_> {
-    /// Says hello and asks for the job.
-    fn open(&self, hello: quicopy_protocol::message::Hello, number: u32) -> Result<JobOpened, End> {
-        let open = OpenJob { attempt: number, ..self.setting.open.clone() };
+    /// Says hello, asks for the job and begins to list, all at once, since each answer would cost a round trip; then hears the
+    /// answers.
+    fn open(&self, hello: Hello, number: u32, scan: impl Fn()) -> Result<JobOpened, End> {
+        let Setting { open, mover, .. } = self.setting;
         self.say(hello.into())?;
+        self.say(OpenJob { attempt: number, ..open.clone() }.into())?;
+        // A move depends on what the agent promises: nothing may begin before that is known.
+        let waits = mover.moves() && !open.policy.list_only;
+        if !waits {
+            scan();
+        }
+        let opened = self.hear_opened()?;
+        if waits {
+            refuse_move(&opened)?;
+            scan();
+        }
+        Ok(opened)
+    }
+
+    fn hear_opened(&self) -> Result<JobOpened, End> {
         match self.hear_control()? {
             Message::Hello(_) => {}
             message => return Err(unexpected(&message)),
         }
-        self.say(open.into())?;
         match self.hear_control()? {
             Message::JobOpened(opened) => Ok(opened),
             message => Err(unexpected(&message)),
@@ -237,12 +255,9 @@ impl Attempt<'_> {
         })
     }
 
-    /// Scans, serves and reports, until the agent is done or the link is.
+    /// Serves and reports, until the agent is done or the link is.
     fn carry_out(&self, opened: &JobOpened, books: &mut Books) -> End {
-        let Setting { open, mover, reporter, .. } = self.setting;
-        if let Some(refused) = refuse_move(*mover, opened, open.policy.list_only) {
-            return End::Refused(refused);
-        }
+        let Setting { open, reporter, .. } = self.setting;
         books.accounts.opened(opened, &mut |event| reporter.tell(event));
         let context = Context {
             source: Arc::clone(&self.setting.source),
@@ -252,7 +267,6 @@ impl Attempt<'_> {
         };
         let ending = self.ending;
         std::thread::scope(|scope| {
-            scope.spawn(|| ending.guard(|| self.scan()));
             for _ in 0..self.setting.threads {
                 scope
                     .spawn(|| ending.guard(|| self.desk.serve(&context, self.outlet, &self.meter)));
@@ -260,15 +274,19 @@ impl Attempt<'_> {
             scope.spawn(|| ending.guard(|| self.hear_control_lane()));
             scope.spawn(|| ending.guard(|| self.show_progress()));
             let end = ending.guard(|| self.listen(books));
-            // Everybody else goes home: threads that wait for the agent, for work or for room in a lane.
-            ending.over().set();
-            self.outlet.close();
-            self.desk.close();
-            self.link.listing_tx.close();
-            self.link.content_tx.close();
-            self.link.control_rx.close();
+            self.send_home();
             end.unwrap_or_else(|| self.end_of_link())
         })
+    }
+
+    /// Ends all threads: those that wait for the agent, for work or for room in a lane.
+    fn send_home(&self) {
+        self.ending.over().set();
+        self.outlet.close();
+        self.desk.close();
+        self.link.listing_tx.close();
+        self.link.content_tx.close();
+        self.link.control_rx.close();
     }
 
     /// Hears plans, wishes and outcomes, until the job is done.
@@ -501,15 +519,16 @@ impl Attempt<'_> {
     }
 }
 
-/// Why nothing is moved to a destination that keeps no promise, if that is what it is.
-fn refuse_move(mover: Mover, opened: &JobOpened, list_only: bool) -> Option<Refused> {
-    (mover.moves() && !list_only && opened.durability == Durability::None).then(|| {
-        Refused::new(
-            RefusalCode::Unsupported,
-            "/MOV and /MOVE delete sources once their copies are durable, and this destination makes nothing durable \
-             (durability none); copy without them, or have the agent's durability changed; nothing was changed",
-        )
-    })
+/// Moves nothing to a destination that keeps no promise.
+fn refuse_move(opened: &JobOpened) -> Result<(), End> {
+    if opened.durability != Durability::None {
+        return Ok(());
+    }
+    Err(End::Refused(Refused::new(
+        RefusalCode::Unsupported,
+        "/MOV and /MOVE delete sources once their copies are durable, and this destination makes nothing durable \
+         (durability none); copy without them, or have the agent's durability changed; nothing was changed",
+    )))
 }
 
 fn unexpected(message: &Message) -> End {
@@ -528,25 +547,21 @@ fn weight(entry: &quicopy_protocol::meta::Entry) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::MoveMode;
 
     #[test]
     fn nothing_is_moved_to_where_nothing_is_durable() {
-        let refuses = |mode, durability, list_only| {
+        let refuses = |durability| {
             let opened = JobOpened {
                 time_step_nanos: 1,
                 conflicts_known: true,
                 first_job: true,
                 durability,
             };
-            refuse_move(Mover(mode), &opened, list_only).is_some()
+            refuse_move(&opened).is_err()
         };
-        assert!(refuses(MoveMode::Files, Durability::None, false));
-        assert!(refuses(MoveMode::FilesAndDirectories, Durability::None, false));
-        assert!(!refuses(MoveMode::Files, Durability::None, true));
-        assert!(!refuses(MoveMode::Keep, Durability::None, false));
-        assert!(!refuses(MoveMode::Files, Durability::Group, false));
-        assert!(!refuses(MoveMode::Files, Durability::File, false));
+        assert!(refuses(Durability::None));
+        assert!(!refuses(Durability::Group));
+        assert!(!refuses(Durability::File));
     }
 
     #[test]
