@@ -85,3 +85,44 @@ pub fn bandwidth_delay(rate_bps: u64, round_trip: Duration) -> usize {
 pub fn floor_seconds(bytes: u64, rate_bps: u64, loss: f64) -> f64 {
     bytes as f64 * 8.0 / (rate_bps as f64 * 0.958 * (1.0 - loss))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MBIT: u64 = 1_000_000;
+
+    #[test]
+    fn half_of_the_round_trip_is_spent_each_way() {
+        let spec = LinkSpec::new(100 * MBIT, Duration::from_millis(100));
+        assert_eq!(spec.delay, Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_queue_holds_what_it_is_asked_for_in_bandwidth_delay_products() {
+        let spec = LinkSpec::new(100 * MBIT, Duration::from_millis(100));
+        assert_eq!(spec.queue_bytes, 1_250_000);
+        assert_eq!(spec.clone().with_queue(0.1).queue_bytes, 125_000);
+        assert_eq!(spec.with_queue(4.0).queue_bytes, 5_000_000);
+    }
+
+    #[test]
+    fn a_queue_never_holds_less_than_a_few_packets() {
+        let spec = LinkSpec::new(MBIT, Duration::from_millis(1));
+        assert_eq!(spec.queue_bytes, 48_000);
+        assert_eq!(spec.with_queue(0.1).queue_bytes, 4500);
+    }
+
+    #[test]
+    fn no_loss_is_never() {
+        let spec = LinkSpec::new(MBIT, Duration::ZERO);
+        assert_eq!(spec.clone().with_loss(0.0).loss, Loss::Never);
+        assert_eq!(spec.with_loss(0.01).loss, Loss::Random(0.01));
+    }
+
+    #[test]
+    fn the_floor_counts_headers_and_what_is_sent_again() {
+        let seconds = floor_seconds(256 << 20, 100 * MBIT, 0.01);
+        assert!((seconds - 22.64).abs() < 0.01, "{seconds}");
+    }
+}
