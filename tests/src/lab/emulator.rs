@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     net::Ipv4Addr,
     num::NonZeroU64,
     os::fd::{AsFd, OwnedFd},
@@ -24,6 +25,7 @@ use rustix::{
 
 use super::{
     change::{Change, Directions, Moment},
+    flow::Flow,
     lateness::Lateness,
     link::{Counters, Link},
     namespace::{INTERFACE, Namespace},
@@ -37,6 +39,8 @@ const NAP: Duration = Duration::from_micros(100);
 const BATCH: usize = 64;
 /// Time between two samples of the counters.
 pub const SAMPLE: Duration = Duration::from_millis(100);
+/// Flows that are told apart: more than any measurement compares.
+const FLOWS_MAX: usize = 256;
 /// Room for the largest IP packet.
 const PACKET_BYTES: usize = 1 << 16;
 
@@ -89,7 +93,12 @@ struct State {
     address_a: Ipv4Addr,
     addresses_used: u8,
     samples: Vec<Sample>,
+    /// Bytes of each flow that site b has received.
+    flows: BTreeMap<Flow, u64>,
     report: SelfReport,
+    /// CPU time of the thread so far, and how much of it is in no report any more.
+    cpu: Duration,
+    cpu_told: Duration,
     is_stopped: bool,
 }
 
@@ -117,7 +126,10 @@ impl Shared {
             address_a,
             addresses_used: 0,
             samples: vec![Sample::default()],
+            flows: BTreeMap::new(),
             report: SelfReport::default(),
+            cpu: Duration::ZERO,
+            cpu_told: Duration::ZERO,
             is_stopped: false,
         };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
@@ -149,9 +161,18 @@ impl Shared {
         self.lock().samples.clone()
     }
 
-    /// What the emulator says of itself so far.
-    pub fn report(&self) -> SelfReport {
-        self.lock().report.clone()
+    /// Bytes of each flow that site b has received so far. Flows beyond the first [`FLOWS_MAX`] are not told apart
+    /// and not listed.
+    pub fn flows(&self) -> BTreeMap<Flow, u64> {
+        self.lock().flows.clone()
+    }
+
+    /// What the emulator says of itself since this was last asked.
+    pub fn take_report(&self) -> SelfReport {
+        let mut state = self.lock();
+        let cpu = state.cpu.saturating_sub(state.cpu_told);
+        state.cpu_told = state.cpu;
+        SelfReport { cpu, ..mem::take(&mut state.report) }
     }
 
     /// The address of site a now.
@@ -297,6 +318,9 @@ impl Emulator {
                 let now = self.shared.now();
                 let Some((due, mut packet)) = state.links[link].receive_timed(now) else { break };
                 count += 1;
+                if link == THERE {
+                    state.count_flow(&packet);
+                }
                 state.report.delivering.record(now.saturating_sub(due));
                 if link == BACK && state.nat.translate(Way::In, &mut packet) == Verdict::Drop {
                     continue;
@@ -317,7 +341,7 @@ impl Emulator {
             while SAMPLE * u32::try_from(state.samples.len()).unwrap_or(u32::MAX) <= now {
                 state.samples.push(sample);
             }
-            state.report.cpu = thread_cpu();
+            state.cpu = thread_cpu();
         }
     }
 
@@ -352,6 +376,13 @@ impl Emulator {
 }
 
 impl State {
+    fn count_flow(&mut self, packet: &[u8]) {
+        let Some(flow) = Flow::of(packet) else { return };
+        if self.flows.len() < FLOWS_MAX || self.flows.contains_key(&flow) {
+            *self.flows.entry(flow).or_default() += packet.len() as u64;
+        }
+    }
+
     /// An address that nothing has had yet, from 10.201.0.101 on.
     fn fresh_address(&mut self) -> Ipv4Addr {
         self.addresses_used = (self.addresses_used + 1) % 100;
