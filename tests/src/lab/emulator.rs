@@ -6,9 +6,11 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     net::Ipv4Addr,
     num::NonZeroU64,
     os::fd::{AsFd, OwnedFd},
+    process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -17,12 +19,13 @@ use std::{
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::{Errno, read, write},
-    thread::set_current_timer_slack,
+    thread::{gettid, set_current_timer_slack},
     time::{ClockId, clock_gettime},
 };
 
 use super::{
     change::{Change, Directions, Moment},
+    flow::Flow,
     lateness::Lateness,
     link::{Counters, Link},
     namespace::{INTERFACE, Namespace},
@@ -36,10 +39,10 @@ const NAP: Duration = Duration::from_micros(100);
 const BATCH: usize = 64;
 /// Time between two samples of the counters.
 pub const SAMPLE: Duration = Duration::from_millis(100);
+/// Flows that are told apart: more than any measurement compares.
+const FLOWS_MAX: usize = 256;
 /// Room for the largest IP packet.
 const PACKET_BYTES: usize = 1 << 16;
-/// Priority of the thread: above every program that is measured, for it wants little and wants it soon.
-const NICE: i32 = -15;
 
 /// The two directions' links, by [`THERE`] and [`BACK`].
 type Links = [Link<Box<[u8]>>; 2];
@@ -90,7 +93,12 @@ struct State {
     address_a: Ipv4Addr,
     addresses_used: u8,
     samples: Vec<Sample>,
+    /// Bytes of each flow that site b has received.
+    flows: BTreeMap<Flow, u64>,
     report: SelfReport,
+    /// CPU time of the thread so far, and how much of it is in no report any more.
+    cpu: Duration,
+    cpu_told: Duration,
     is_stopped: bool,
 }
 
@@ -118,7 +126,10 @@ impl Shared {
             address_a,
             addresses_used: 0,
             samples: vec![Sample::default()],
+            flows: BTreeMap::new(),
             report: SelfReport::default(),
+            cpu: Duration::ZERO,
+            cpu_told: Duration::ZERO,
             is_stopped: false,
         };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
@@ -150,9 +161,18 @@ impl Shared {
         self.lock().samples.clone()
     }
 
-    /// What the emulator says of itself so far.
-    pub fn report(&self) -> SelfReport {
-        self.lock().report.clone()
+    /// Bytes of each flow that site b has received so far. Flows beyond the first [`FLOWS_MAX`] are not told apart
+    /// and not listed.
+    pub fn flows(&self) -> BTreeMap<Flow, u64> {
+        self.lock().flows.clone()
+    }
+
+    /// What the emulator says of itself since this was last asked.
+    pub fn take_report(&self) -> SelfReport {
+        let mut state = self.lock();
+        let cpu = state.cpu.saturating_sub(state.cpu_told);
+        state.cpu_told = state.cpu;
+        SelfReport { cpu, ..mem::take(&mut state.report) }
     }
 
     /// The address of site a now.
@@ -198,9 +218,7 @@ pub struct Emulator {
 impl Emulator {
     /// Carries packets until it is stopped or its time is up.
     pub fn run(self) {
-        // Both only make it more punctual, which it measures anyhow.
-        let _ = set_current_timer_slack(NonZeroU64::new(1));
-        let _ = rustix::process::setpriority_process(None, NICE);
+        be_punctual();
         let mut scratch = vec![0; PACKET_BYTES];
         let mut last_read = None;
         loop {
@@ -300,6 +318,9 @@ impl Emulator {
                 let now = self.shared.now();
                 let Some((due, mut packet)) = state.links[link].receive_timed(now) else { break };
                 count += 1;
+                if link == THERE {
+                    state.count_flow(&packet);
+                }
                 state.report.delivering.record(now.saturating_sub(due));
                 if link == BACK && state.nat.translate(Way::In, &mut packet) == Verdict::Drop {
                     continue;
@@ -320,7 +341,7 @@ impl Emulator {
             while SAMPLE * u32::try_from(state.samples.len()).unwrap_or(u32::MAX) <= now {
                 state.samples.push(sample);
             }
-            state.report.cpu = thread_cpu();
+            state.cpu = thread_cpu();
         }
     }
 
@@ -355,6 +376,13 @@ impl Emulator {
 }
 
 impl State {
+    fn count_flow(&mut self, packet: &[u8]) {
+        let Some(flow) = Flow::of(packet) else { return };
+        if self.flows.len() < FLOWS_MAX || self.flows.contains_key(&flow) {
+            *self.flows.entry(flow).or_default() += packet.len() as u64;
+        }
+    }
+
     /// An address that nothing has had yet, from 10.201.0.101 on.
     fn fresh_address(&mut self) -> Ipv4Addr {
         self.addresses_used = (self.addresses_used + 1) % 100;
@@ -372,6 +400,16 @@ fn read_packet(tun: &OwnedFd, scratch: &mut [u8]) -> Option<usize> {
             Err(_) => return None,
         }
     }
+}
+
+/// Puts the calling thread before every program that is measured, for it wants little and wants it soon. What fails here
+/// shows in the lateness.
+fn be_punctual() {
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
+    // No niceness would do: with the kernel's automatic groups it counts within a session only. Threads and programs
+    // that come from this one are none of that kind again.
+    let own = gettid().as_raw_nonzero().to_string();
+    let _ = Command::new("chrt").args(["--reset-on-fork", "--fifo", "--pid", "1", &own]).output();
 }
 
 /// Gives the site its new address first, so that it always has one.

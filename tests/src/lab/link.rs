@@ -34,6 +34,25 @@ pub struct Counters {
     pub queue_bytes_max: usize,
 }
 
+impl Counters {
+    /// What happened since `earlier`. Its longest queue stays: that cannot be told apart.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            sent: self.sent - earlier.sent,
+            sent_bytes: self.sent_bytes - earlier.sent_bytes,
+            delivered: self.delivered - earlier.delivered,
+            delivered_bytes: self.delivered_bytes - earlier.delivered_bytes,
+            overflowed: self.overflowed - earlier.overflowed,
+            lost: self.lost - earlier.lost,
+            cut: self.cut - earlier.cut,
+            duplicated: self.duplicated - earlier.duplicated,
+            reordered: self.reordered - earlier.reordered,
+            queue_bytes_max: self.queue_bytes_max,
+        }
+    }
+}
+
 /// Carries packets of type `T` one way.
 #[derive(Debug)]
 pub struct Link<T> {

@@ -14,6 +14,7 @@
 //! same for the command line.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs, io,
     net::{IpAddr, Ipv4Addr},
@@ -29,6 +30,7 @@ use std::{
 use self::{
     change::{Change, Moment},
     emulator::{Emulator, Sample, SelfReport, Shared},
+    flow::Flow,
     namespace::Namespace,
     report::{Report, SiteDrops},
     spec::LinkSpec,
@@ -36,6 +38,7 @@ use self::{
 
 pub mod change;
 pub mod emulator;
+pub mod flow;
 pub mod lateness;
 pub mod link;
 pub mod namespace;
@@ -205,9 +208,14 @@ impl Lab {
         self.shared.samples()
     }
 
-    /// How punctual the emulator was so far.
-    pub fn emulator(&self) -> SelfReport {
-        self.shared.report()
+    /// Bytes of each flow that site b has received so far.
+    pub fn flows(&self) -> BTreeMap<Flow, u64> {
+        self.shared.flows()
+    }
+
+    /// How punctual the emulator was since this was last asked, or since the start.
+    pub fn take_emulator(&self) -> SelfReport {
+        self.shared.take_report()
     }
 
     /// What the kernels of site a and site b have dropped so far.
@@ -234,7 +242,7 @@ impl Lab {
         let drops = if self.is_over() { Default::default() } else { self.drops()? };
         let (lasted, total) = (self.now(), self.counters());
         self.end_thread();
-        Ok(Report { lasted, total, samples: self.samples(), emulator: self.emulator(), drops })
+        Ok(Report { lasted, total, samples: self.samples(), emulator: self.take_emulator(), drops })
     }
 
     fn end_thread(&mut self) {
