@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod codec;
+pub mod congestion;
 pub mod limits;
 pub mod link;
 mod link_end;

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::congestion::{ControllerFactory, CubicConfig};
+use quinn::congestion::ControllerFactory;
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
+use super::controller::Factory;
+use crate::congestion::Settings;
 use super::watch::WINDOW_BYTES_MIN;
 use crate::limits::CONTENT_STREAMS;
 use crate::version::Role;
@@ -51,11 +53,11 @@ pub fn transport_config(role: Role) -> TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle_ms))))
         .keep_alive_interval(keep_alive)
         .datagram_receive_buffer_size(None)
-        .congestion_controller_factory(congestion_controller());
+        .congestion_controller_factory(congestion_controller(Settings::default()));
     config
 }
 
 /// The congestion controller of every connection.
-fn congestion_controller() -> Arc<dyn ControllerFactory + Send + Sync> {
-    Arc::new(CubicConfig::default())
+fn congestion_controller(settings: Settings) -> Arc<dyn ControllerFactory + Send + Sync> {
+    Arc::new(Factory::new(settings))
 }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod config;
+mod controller;
 mod endpoint;
 mod gate;
 mod lane;

@@ -1,0 +1,117 @@
+//! How fast the path delivers: [`Sampler`].
+//!
+//! Source: draft-cheng-iccrg-delivery-rate-estimation-02. A sample is what was delivered between the sending of a packet
+//! and its acknowledgement, divided by the longer of the time it took to send that and the time it took to acknowledge it:
+//! acknowledgements that come in bunches, or packets that left in one, then do not pass for a faster path.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Sendings that are remembered; quinn hands over up to ten packets at a time, so this is more than a gigabyte in flight.
+const RECORDS_MAX: usize = 1 << 16;
+
+/// One delivery-rate sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sample {
+    /// Bytes a second.
+    pub(super) rate: f64,
+    /// What had been delivered in total when the packet was sent: tells the rounds apart.
+    pub(super) delivered_before: u64,
+    /// Whether there was too little to send when the packet left, so that the path may carry more.
+    pub(super) is_app_limited: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    sent: Duration,
+    delivered: u64,
+    delivered_at: Duration,
+    first_sent: Duration,
+    is_app_limited: bool,
+}
+
+/// Matches acknowledgements with sendings.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sampler {
+    /// In the order of sending; no two share a time.
+    records: VecDeque<Record>,
+    delivered: u64,
+    delivered_at: Duration,
+    /// When the packet left that was acknowledged last.
+    first_sent: Duration,
+    /// Samples are app-limited until so much has been delivered.
+    app_limited_until: u64,
+    /// Of the packets of this batch of acknowledgements, the one sent last.
+    newest: Option<Record>,
+}
+
+impl Sampler {
+    /// Bytes delivered so far.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Notes that packets leave. `is_idle` if nothing was in flight: the clocks start anew.
+    pub(super) fn handle_sent(&mut self, now: Duration, is_idle: bool) {
+        if is_idle {
+            self.first_sent = now;
+            self.delivered_at = now;
+        }
+        if self.records.back().is_some_and(|last| last.sent >= now) {
+            return;
+        }
+        if self.records.len() == RECORDS_MAX {
+            self.records.pop_front();
+        }
+        self.records.push_back(Record {
+            sent: now,
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            first_sent: self.first_sent,
+            is_app_limited: self.delivered < self.app_limited_until,
+        });
+    }
+
+    /// Counts a packet as delivered. One that was never seen leaving counts, but gives no sample.
+    pub(super) fn handle_ack(&mut self, now: Duration, sent: Duration, bytes: u64) {
+        self.delivered = self.delivered.saturating_add(bytes);
+        self.delivered_at = self.delivered_at.max(now);
+        let at = self.records.partition_point(|record| record.sent < sent);
+        let Some(record) = self.records.get(at).filter(|record| record.sent == sent) else {
+            return;
+        };
+        if self.newest.is_none_or(|newest| newest.sent < sent) {
+            self.newest = Some(*record);
+        }
+    }
+
+    /// The sample of the batch that is complete now. `min_rtt` is the shortest round trip known: a shorter interval is a
+    /// bunch and says nothing.
+    pub(super) fn handle_end_acks(
+        &mut self,
+        in_flight: u64,
+        app_limited: bool,
+        min_rtt: Duration,
+    ) -> Option<Sample> {
+        if app_limited {
+            self.app_limited_until = self.delivered.saturating_add(in_flight).max(1);
+        }
+        let record = self.newest.take()?;
+        self.first_sent = self.first_sent.max(record.sent);
+        // What left long before the packet acknowledged last will not be asked for again.
+        while self.records.front().is_some_and(|first| first.sent + 8 * min_rtt < record.sent) {
+            self.records.pop_front();
+        }
+        let send_span = record.sent.saturating_sub(record.first_sent);
+        let ack_span = self.delivered_at.saturating_sub(record.delivered_at);
+        let span = send_span.max(ack_span);
+        if span.is_zero() || span < min_rtt / 2 {
+            return None;
+        }
+        Some(Sample {
+            rate: (self.delivered - record.delivered) as f64 / span.as_secs_f64(),
+            delivered_before: record.delivered,
+            is_app_limited: record.is_app_limited,
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! Congestion control: how many bytes may be in flight.
+//!
+//! Long, lossy links are where this product is used, and where loss is a bad sign of congestion: at 1 % of random loss and
+//! 100 ms a loss-based controller keeps to about 1.5 Mbit/s whatever the link. [`Controller`] instead follows a model of the path.
+//! It measures how fast the path delivers and how long its shortest round trip is, and keeps
+//!
+//! ```text
+//! window = delivery rate / (1 - random loss) × shortest round trip + queue budget
+//! ```
+//!
+//! in flight. The first term fills the path and no more; the budget, about twice the square root of that in packets, waits in the
+//! bottleneck's queue, keeps the link busy, finds a freed link, and makes equal flows equal. Random loss is repaired, not obeyed; loss
+//! beyond it is our own queue running over, and lowers the budget.
+//!
+//! The core is pure: no sockets, no clock, no randomness. Time is a [`Duration`] since a start that the caller chose;
+//! rates are bytes a second of UDP payload. `transport` carries it to quinn.
+//!
+//! To read in order: [`delivery`](self) samples, rounds, the base round trip, `startup`, `steady`, `loss`, `silence`.
+
+mod base;
+mod controller;
+mod delivery;
+mod gauge;
+mod loss;
+mod policy;
+mod round;
+mod startup;
+mod steady;
+
+pub use controller::Controller;
+pub use gauge::{Gauge, Reading};
+pub use policy::{Estimate, Policy, Settings};

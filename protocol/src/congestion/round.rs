@@ -1,0 +1,56 @@
+//! One round trip's worth of acknowledgements: [`Round`].
+
+use std::time::Duration;
+
+/// A round lasts at least this long, else the rounds of a local network would be of a packet or two. quinn's pacer works in
+/// steps of 2 ms.
+const LENGTH_MIN: Duration = Duration::from_millis(2);
+
+/// What is counted in a round. It begins when the one before ends, and ends with the acknowledgement of a packet that was
+/// sent after it began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) started: Duration,
+    /// Ends with a packet that left when so much had been delivered.
+    ends_at: u64,
+    /// Shortest round trip in it.
+    pub(super) rtt: Option<Duration>,
+    /// Longest of the round trips that each was the shortest of its batch of acknowledgements: the queue at its longest, with
+    /// the receiver's waiting left out.
+    pub(super) rtt_peak: Duration,
+    batch: Option<Duration>,
+    pub(super) delivered: u64,
+    pub(super) lost: u64,
+    /// Whether a packet of it left while there was too little to send.
+    pub(super) is_app_limited: bool,
+}
+
+impl Round {
+    pub(super) fn new(now: Duration, delivered_total: u64) -> Self {
+        Self {
+            started: now,
+            ends_at: delivered_total,
+            rtt: None,
+            rtt_peak: Duration::ZERO,
+            batch: None,
+            delivered: 0,
+            lost: 0,
+            is_app_limited: false,
+        }
+    }
+
+    pub(super) fn handle_ack(&mut self, rtt: Duration, bytes: u64) {
+        self.rtt = Some(self.rtt.map_or(rtt, |shortest| shortest.min(rtt)));
+        self.batch = Some(self.batch.map_or(rtt, |shortest| shortest.min(rtt)));
+        self.delivered += bytes;
+    }
+
+    pub(super) fn handle_end_acks(&mut self) {
+        self.rtt_peak = self.rtt_peak.max(self.batch.take().unwrap_or_default());
+    }
+
+    /// Whether a packet that left when `delivered_before` had been delivered ends it.
+    pub(super) fn is_over(&self, now: Duration, delivered_before: u64) -> bool {
+        delivered_before >= self.ends_at && now.saturating_sub(self.started) >= LENGTH_MIN
+    }
+}

@@ -1,0 +1,106 @@
+//! [`congestion`](crate::congestion) as quinn drives it: [`Factory`].
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quinn::congestion::{Controller as QuinnController, ControllerFactory};
+use quinn_proto::RttEstimator;
+
+use crate::congestion::{Controller, Settings};
+
+/// Makes the controllers of a connection, one a path.
+#[derive(Debug)]
+pub(super) struct Factory {
+    settings: Settings,
+}
+
+impl Factory {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl ControllerFactory for Factory {
+    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn QuinnController> {
+        let controller = Controller::new(self.settings.clone(), current_mtu);
+        Box::new(Adapter { controller, started: now })
+    }
+}
+
+/// Turns quinn's instants into times since the path began.
+#[derive(Clone, Debug)]
+struct Adapter {
+    controller: Controller,
+    started: Instant,
+}
+
+impl Adapter {
+    /// The path of a packet that left before this controller was made began at zero.
+    fn since(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.started)
+    }
+}
+
+impl QuinnController for Adapter {
+    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+        self.controller.handle_sent(self.since(now), bytes);
+    }
+
+    fn on_ack(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        bytes: u64,
+        _app_limited: bool,
+        _rtt: &RttEstimator,
+    ) {
+        if sent < self.started {
+            // It went another way.
+            return;
+        }
+        self.controller.handle_ack(self.since(now), self.since(sent), bytes);
+    }
+
+    fn on_end_acks(
+        &mut self,
+        now: Instant,
+        in_flight: u64,
+        app_limited: bool,
+        _largest_packet_num_acked: Option<u64>,
+    ) {
+        self.controller.handle_end_acks(self.since(now), in_flight, app_limited);
+    }
+
+    fn on_congestion_event(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        _is_persistent_congestion: bool,
+        lost_bytes: u64,
+    ) {
+        self.controller.handle_loss(self.since(now), self.since(sent), lost_bytes);
+    }
+
+    fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.controller.handle_mtu(new_mtu);
+    }
+
+    fn window(&self) -> u64 {
+        // Silence is measured by asking; tokio's clock, so that tests can stop it.
+        let now = tokio::time::Instant::now().into_std();
+        self.controller.window(self.since(now))
+    }
+
+    fn clone_box(&self) -> Box<dyn QuinnController> {
+        Box::new(self.clone())
+    }
+
+    fn initial_window(&self) -> u64 {
+        self.controller.initial_window()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
