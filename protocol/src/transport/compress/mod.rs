@@ -12,6 +12,7 @@ pub(super) mod context;
 pub(super) mod effort;
 pub(super) mod probe;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::version::ZSTD_STREAMS;
@@ -29,6 +30,16 @@ pub enum Compression {
     Off,
     /// What can be compressed is, at this level of zstd, 1 to [`LEVEL_MAX`].
     Level(u8),
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Off => f.write_str("off"),
+            Self::Level(level) => write!(f, "{level}"),
+        }
+    }
 }
 
 /// Which features the two hellos on a connection's control stream have put in force.
