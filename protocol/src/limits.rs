@@ -36,6 +36,16 @@ pub const BATCH_BYTES_AIM: usize = BATCH_BYTES_MAX / 2;
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Body of a frame that carries content: a chunk and its head.
 pub const CONTENT_BYTES_MAX: usize = CHUNK_BYTES_MAX + ATTRIBUTES_BYTES_MAX + (8 << 10);
+/// What a `Zstd` frame may expand to: whole frames, among them the largest that carries content.
+pub const EXPANDED_BYTES_MAX: usize = CONTENT_BYTES_MAX + (8 << 10);
+/// Body of a `Zstd` frame: what does not shrink grows by less than a hundredth.
+pub const ZSTD_BYTES_MAX: usize = EXPANDED_BYTES_MAX + (16 << 10);
+/// Window of a compressed stream, as a power of two: 2 MiB, so that the files before a batch help it, and all the decoders
+/// of a connection fit 16 MiB.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 21;
+/// Content streams that may be compressed. Each costs the sender a context and the agent a window; and the fewer they are,
+/// the more of its neighbours a file finds in its context.
+pub const ZSTD_CONTENT_STREAMS_MAX: usize = 4;
 /// Bytes in a file. Source: the largest offset of POSIX, `off_t` of 64 bits; no sum of two such sizes overflows.
 pub const FILE_BYTES_MAX: u64 = i64::MAX as u64;
 /// A file up to this size travels in one frame and has no resumable partial.

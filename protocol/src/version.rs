@@ -7,7 +7,7 @@ use crate::message::{Hello, Refused};
 
 /// Newest protocol version that this crate speaks.
 ///
-/// 1: everything on the crate's front page outside its second chapter.
+/// 1: everything on the crate's front page outside its second chapter, features included.
 pub const VERSION: u16 = 1;
 /// Oldest protocol version that this crate speaks.
 pub const VERSION_MIN: u16 = 1;
@@ -16,15 +16,15 @@ pub const VERSION_MIN: u16 = 1;
 pub const RANGE_DIGESTS: u64 = 1 << 0;
 /// Refinement of regions that no whole chunk covers, in levels that change direction. Reserved.
 pub const REFINE: u64 = 1 << 1;
-/// Many small files in one frame. Reserved.
+/// Many small files in one frame. Withdrawn before it was built, since [`ZSTD_STREAMS`] does what it was for; the bit stays taken.
 pub const PACKS: u64 = 1 << 2;
-/// Lanes compressed with one zstd context each. Reserved.
+/// Streams compressed with one zstd context each.
 pub const ZSTD_STREAMS: u64 = 1 << 3;
 /// The agent tells which chunks of partial files it holds when a job opens. Reserved.
 pub const RESUME_MAPS: u64 = 1 << 4;
 
-/// Features that this crate can put in force: none yet.
-pub const FEATURES: u64 = 0;
+/// Features that this crate can put in force.
+pub const FEATURES: u64 = ZSTD_STREAMS;
 
 /// What this crate says in its hello.
 pub fn hello(program: impl Into<String>) -> Hello {

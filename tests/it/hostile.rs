@@ -19,7 +19,7 @@ use quicopy_protocol::{
     meta::{Digest, DirId, Entry, Kind, Meta, Timestamp, WantId},
     options::{CopyFlags, JobPolicy, LinkPolicy, Recurse, Selection},
     path::{Name, RelPath},
-    transport::{Connection, Dialer, sender_link},
+    transport::{Compression, Connection, Dialer, sender_link},
     version,
 };
 use quicopy_tests::{
@@ -138,7 +138,9 @@ struct Hostile {
 
 impl Hostile {
     async fn new(connection: Connection) -> Self {
-        let link = sender_link(connection, Capacities::default()).await.expect("streams");
+        let link = sender_link(connection, Capacities::default(), Compression::Auto)
+            .await
+            .expect("streams");
         Self { link }
     }
 

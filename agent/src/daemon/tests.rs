@@ -11,7 +11,9 @@ use quicopy_protocol::message::{JobId, Message, OpenJob, Origin, Refused};
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::transport::pairing::PairingSender;
-use quicopy_protocol::transport::{Connection, Dialer, export_keying_material, sender_link};
+use quicopy_protocol::transport::{
+    Compression, Connection, Dialer, export_keying_material, sender_link,
+};
 use quicopy_protocol::version;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -89,7 +91,7 @@ impl World {
     /// Asks for a job; `None` if the agent hangs up before it has heard of it.
     async fn ask(&self, identity: &Identity, job: u8, path: &str) -> Option<(SenderLink, Message)> {
         let connection = self.dial(identity, Purpose::Job).await?;
-        let link = sender_link(connection, Capacities::default()).await.ok()?;
+        let link = sender_link(connection, Capacities::default(), Compression::Auto).await.ok()?;
         let open = OpenJob {
             job: JobId([job; 16]),
             attempt: 0,

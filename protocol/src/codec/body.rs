@@ -21,6 +21,12 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// Bytes of the whole frame.
+    #[allow(clippy::len_without_is_empty, reason = "a frame has a head")]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.data.len()
+    }
+
     /// The whole frame in one piece, copied.
     pub fn to_vec(&self) -> Vec<u8> {
         [&*self.head, &*self.data].concat()

@@ -2,7 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::message::body_limit;
+use crate::limits::ZSTD_BYTES_MAX;
+use crate::message::{ZSTD, body_limit};
 
 /// Bytes before a frame's body: its length and its number.
 pub const FRAME_HEAD_BYTES: usize = 6;
@@ -13,7 +14,7 @@ const COPY_BYTES_MAX: usize = 4 << 10;
 /// One frame whose length is within the limit of its number; the body is not decoded yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frame {
-    /// The message's number, one that [`body_limit`] knows.
+    /// The message's number, one that [`body_limit`] knows; or [`ZSTD`], from a decoder that takes it.
     pub number: u16,
     /// The body.
     pub body: Bytes,
@@ -47,12 +48,18 @@ pub enum FrameError {
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: BytesMut,
+    takes_zstd: bool,
 }
 
 impl FrameDecoder {
     /// A decoder at the beginning of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A decoder at the beginning of a stream that may be compressed: it gives [`ZSTD`] frames as well.
+    pub fn taking_zstd() -> Self {
+        Self { takes_zstd: true, ..Self::default() }
     }
 
     /// Takes bytes off the stream.
@@ -90,7 +97,10 @@ impl FrameDecoder {
     fn head(&self) -> Result<Option<(usize, u16)>, FrameError> {
         let Some(mut head) = self.buffer.get(..FRAME_HEAD_BYTES) else { return Ok(None) };
         let (length, number) = (head.get_u32_le(), head.get_u16_le());
-        let limit = body_limit(number).ok_or(FrameError::UnknownNumber { number })?;
+        let limit = match number {
+            ZSTD if self.takes_zstd => ZSTD_BYTES_MAX,
+            number => body_limit(number).ok_or(FrameError::UnknownNumber { number })?,
+        };
         match usize::try_from(length) {
             Ok(bytes) if bytes <= limit => Ok(Some((bytes, number))),
             _ => Err(FrameError::TooLong { number, length, limit }),
@@ -148,6 +158,22 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(decoder.next_frame(), Err(FrameError::UnknownNumber { number: 0xfff0 }));
         }
+    }
+
+    #[test]
+    fn compressed_frames_are_known_only_where_they_are_taken() {
+        let length = u32::try_from(ZSTD_BYTES_MAX).unwrap();
+        let next = |mut decoder: FrameDecoder, length| {
+            decoder.push(&head(length, ZSTD));
+            decoder.next_frame()
+        };
+        let unknown = FrameError::UnknownNumber { number: ZSTD };
+        assert_eq!(next(FrameDecoder::new(), length), Err(unknown));
+        assert_eq!(next(FrameDecoder::taking_zstd(), length), Ok(None));
+        assert!(matches!(
+            next(FrameDecoder::taking_zstd(), length + 1),
+            Err(FrameError::TooLong { limit: ZSTD_BYTES_MAX, .. })
+        ));
     }
 
     #[test]

@@ -123,6 +123,10 @@ table! {
     0x63 JobDone Verdict BATCH_BYTES_MAX,
 }
 
+/// The number of a frame that is no message: it holds whole frames of its stream, compressed. The transport makes and
+/// opens it where [`ZSTD_STREAMS`](crate::version::ZSTD_STREAMS) is in force; nothing behind the transport meets it.
+pub const ZSTD: u16 = 0x56;
+
 // A `Ping` is left out: it is the payload of two messages, and which one is meant must be said.
 macro_rules! from_payload {
     ($($name:ident)*) => {$(
@@ -156,6 +160,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_message_has_neither_lane_nor_limit() {
+        assert!(NUMBERS.iter().all(|(used, _)| *used != ZSTD));
         for number in (0..=u16::MAX).filter(|n| NUMBERS.iter().all(|(used, _)| used != n)) {
             assert_eq!((lane_of(number), body_limit(number)), (None, None));
         }

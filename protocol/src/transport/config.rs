@@ -8,8 +8,8 @@ use quinn::congestion::ControllerFactory;
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 use super::controller::Factory;
-use crate::congestion::Settings;
 use super::watch::WINDOW_BYTES_MIN;
+use crate::congestion::Settings;
 use crate::limits::CONTENT_STREAMS;
 use crate::version::Role;
 

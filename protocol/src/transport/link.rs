@@ -12,20 +12,25 @@
 //! finishes its streams, waits until they have arrived and until the peer has finished its control stream in turn, and
 //! only then closes; none of that takes longer than [`END_TIMEOUT`].
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
 use quinn::{Connection, ConnectionError, SendStream, TransportErrorCode, VarInt};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::accept::{Seat, accept_lanes};
+use super::compress::{Agreement, Compression};
 use super::config::HANDSHAKE_TIMEOUT;
 use super::lane::StreamKind;
+use super::read::{self, Reader};
+use super::sort::{Meter, Outlets, Sorter};
 use super::watch::{Reading, WATCH_INTERVAL, Watch};
-use super::{read, write};
-use crate::limits::{CONTENT_STREAMS, TEXT_BYTES_MAX};
+use super::write::{self, Intake};
+use crate::limits::{CONTENT_STREAMS, TEXT_BYTES_MAX, ZSTD_CONTENT_STREAMS_MAX};
 use crate::link::{
     AgentLink, Capacities, Close, CloseCode, LinkClosed, LinkEnd, SenderLink, WireStats,
 };
@@ -67,13 +72,15 @@ pub(super) fn is_denied(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::ConnectionClosed(close) if close.error_code == denied)
 }
 
-/// Makes the sender's end of a link from a connection that it has dialled. Within a tokio runtime.
+/// Makes the sender's end of a link from a connection that it has dialled. Within a tokio runtime. `compression` is for what
+/// this side sends, if the peer can read it.
 ///
 /// # Errors
 /// The streams could not be opened.
 pub async fn sender_link(
     connection: Connection,
     capacities: Capacities,
+    compression: Compression,
 ) -> Result<SenderLink, LinkError> {
     let opened = timeout(HANDSHAKE_TIMEOUT, async {
         let control = connection.open_bi().await?;
@@ -95,12 +102,10 @@ pub async fn sender_link(
 
     let mut supervisor = Supervisor::new(connection, control_queue);
     supervisor.write_control(control_out);
-    supervisor.write(listing, Lane::Listing, &listing_queue);
-    for stream in content {
-        supervisor.write(stream, Lane::Content, &content_queue);
-    }
+    supervisor.write(listing, Lane::Listing, &listing_queue, compression);
+    supervisor.write_content(content, &content_queue, compression);
     supervisor.read_control(control_in, control_arrived);
-    supervisor.read(vec![Seat { lane: Lane::Verdict, streams: 1, messages: verdict_arrived }]);
+    supervisor.read(vec![Seat::new(Lane::Verdict, 1, 1, verdict_arrived)]);
     let (end, wire) = supervisor.start();
     Ok(SenderLink { control_tx, listing_tx, content_tx, control_rx, verdict_rx, end, wire })
 }
@@ -144,11 +149,11 @@ pub async fn agent_link(
 
     let mut supervisor = Supervisor::new(connection, control_queue);
     supervisor.answer_control(control_out);
-    supervisor.write(verdict, Lane::Verdict, &verdict_queue);
+    supervisor.write(verdict, Lane::Verdict, &verdict_queue, Compression::Auto);
     supervisor.read_control(control_in, control_arrived);
     supervisor.read(vec![
-        Seat { lane: Lane::Listing, streams: 1, messages: listing_arrived },
-        Seat { lane: Lane::Content, streams: CONTENT_STREAMS, messages: content_arrived },
+        Seat::new(Lane::Listing, 1, 1, listing_arrived),
+        Seat::new(Lane::Content, CONTENT_STREAMS, ZSTD_CONTENT_STREAMS_MAX, content_arrived),
     ]);
     let (end, wire) = supervisor.start();
     Ok(AgentLink { control_tx, verdict_tx, control_rx, listing_rx, content_rx, end, wire })
@@ -164,6 +169,7 @@ struct Supervisor {
     connection: Connection,
     ending: Arc<Ending>,
     wire: Arc<WireStats>,
+    agreement: Arc<Agreement>,
     control_queue: Receiver<Message>,
     bulk_queues: Vec<Receiver<Message>>,
     control_writer: JoinSet<()>,
@@ -181,6 +187,7 @@ impl Supervisor {
             connection,
             ending: Arc::default(),
             wire: Arc::default(),
+            agreement: Arc::default(),
             control_queue,
             bulk_queues: Vec::new(),
             control_writer: JoinSet::new(),
@@ -204,26 +211,61 @@ impl Supervisor {
     fn spawn_control_writer(&mut self, stream: SendStream, kind: Option<StreamKind>) {
         // Fails only once the connection is gone, and then so does every write.
         let _ = stream.set_priority(CONTROL_PRIORITY);
-        let writer = Writer {
-            stream,
-            kind,
-            queue: self.control_queue.clone(),
-            give_up: Arc::clone(&self.give_up_control),
-            ending: Arc::clone(&self.ending),
-        };
-        self.control_writer.spawn(writer.run());
+        let (queue, agreement) = (self.control_queue.clone(), Arc::clone(&self.agreement));
+        let writer = self.writer(&self.give_up_control);
+        self.control_writer.spawn(
+            writer.run(stream, async move |stream| {
+                write::pump(stream, kind, &queue, &agreement).await
+            }),
+        );
     }
 
-    fn write(&mut self, stream: SendStream, lane: Lane, queue: &Receiver<Message>) {
-        let writer = Writer {
-            stream,
-            kind: Some(StreamKind::Lane(lane)),
-            queue: queue.clone(),
-            give_up: Arc::clone(&self.give_up_bulk),
-            ending: Arc::clone(&self.ending),
-        };
-        self.bulk_writers.spawn(writer.run());
+    /// A lane of one stream, which keeps its order.
+    fn write(
+        &mut self,
+        stream: SendStream,
+        lane: Lane,
+        queue: &Receiver<Message>,
+        compression: Compression,
+    ) {
+        let (outlets, intakes) = plumb(1, 1);
+        self.write_batches(vec![stream], intakes, lane);
+        self.sort(queue, outlets, compression);
+    }
+
+    fn write_content(
+        &mut self,
+        streams: Vec<SendStream>,
+        queue: &Receiver<Message>,
+        compression: Compression,
+    ) {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let compressed = cores.clamp(2, ZSTD_CONTENT_STREAMS_MAX);
+        let (outlets, intakes) = plumb(streams.len(), compressed);
+        self.write_batches(streams, intakes, Lane::Content);
+        self.sort(queue, outlets, compression);
+    }
+
+    fn write_batches(&mut self, streams: Vec<SendStream>, intakes: Vec<Intake>, lane: Lane) {
+        for (stream, intake) in streams.into_iter().zip(intakes) {
+            let writer = self.writer(&self.give_up_bulk);
+            self.bulk_writers.spawn(writer.run(stream, async move |stream| {
+                write::pump_batches(stream, StreamKind::Lane(lane), intake).await
+            }));
+        }
+    }
+
+    fn sort(&mut self, queue: &Receiver<Message>, outlets: Outlets, compression: Compression) {
+        let agreement = Arc::clone(&self.agreement);
+        let connection = self.connection.clone();
+        let sorter = Sorter::new(queue.clone(), outlets, connection, agreement, compression);
+        let writer = self.writer(&self.give_up_bulk);
+        self.bulk_writers.spawn(writer.sort(sorter));
         self.bulk_queues.push(queue.clone());
+    }
+
+    fn writer(&self, give_up: &Arc<Once<()>>) -> Writer {
+        Writer { give_up: Arc::clone(give_up), ending: Arc::clone(&self.ending) }
     }
 
     fn read_control(
@@ -232,8 +274,14 @@ impl Supervisor {
         arrived: async_channel::Sender<Message>,
     ) {
         let ending = Arc::clone(&self.ending);
+        let reader = Reader {
+            lane: Lane::Control,
+            messages: arrived,
+            agreement: Arc::clone(&self.agreement),
+            compressible: Arc::default(),
+        };
         self.control_reader = Some(tokio::spawn(async move {
-            if let Err(error) = read::pump(&mut stream, Lane::Control, &arrived).await {
+            if let Err(error) = reader.pump(&mut stream).await {
                 report(&ending, &error);
             }
         }));
@@ -241,7 +289,8 @@ impl Supervisor {
 
     fn read(&mut self, seats: Vec<Seat>) {
         let (connection, ending) = (self.connection.clone(), Arc::clone(&self.ending));
-        self.bulk_reader = Some(tokio::spawn(accept_lanes(connection, seats, ending)));
+        let agreement = Arc::clone(&self.agreement);
+        self.bulk_reader = Some(tokio::spawn(accept_lanes(connection, seats, agreement, ending)));
     }
 
     fn start(self) -> (LinkEnd, Arc<WireStats>) {
@@ -342,32 +391,68 @@ impl Supervisor {
     }
 }
 
-/// One stream that is written to.
+/// What every task that moves messages outwards must heed.
 struct Writer {
-    stream: SendStream,
-    kind: Option<StreamKind>,
-    queue: Receiver<Message>,
     give_up: Arc<Once<()>>,
     ending: Arc<Ending>,
 }
 
 impl Writer {
-    async fn run(mut self) {
+    /// Writes one stream.
+    async fn run(
+        self,
+        mut stream: SendStream,
+        pump: impl AsyncFnOnce(&mut SendStream) -> Result<(), write::PumpError>,
+    ) {
         let written = tokio::select! {
             biased;
             _ = self.give_up.wait() => None,
-            written = write::pump(&mut self.stream, self.kind, &self.queue) => Some(written),
+            written = pump(&mut stream) => Some(written),
         };
         match written {
-            None => drop(self.stream.reset(VarInt::from_u32(0))),
-            Some(Err(write::PumpError::Encode(error))) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "message not sent");
-                self.ending.asked.set(Close::protocol(error.to_string()));
-            }
+            None => drop(stream.reset(VarInt::from_u32(0))),
             // The connection is gone, or the peer reads no more: its end says why.
             Some(Err(write::PumpError::Write(_)) | Ok(())) => {}
+            Some(Err(error)) => self.fail(&error),
         }
     }
+
+    /// Feeds the streams of a lane.
+    async fn sort(self, sorter: Sorter) {
+        tokio::select! {
+            biased;
+            _ = self.give_up.wait() => {}
+            sorted = sorter.run() => if let Err(error) = sorted { self.fail(&error) },
+        }
+    }
+
+    fn fail(&self, error: &(dyn std::error::Error + 'static)) {
+        tracing::error!(error, "message not sent");
+        self.ending.asked.set(Close::protocol(error.to_string()));
+    }
+}
+
+/// The ways from a sorter to the streams of its lane. One stream alone takes all there is, in its order.
+fn plumb(streams: usize, compressed: usize) -> (Outlets, Vec<Intake>) {
+    let (freed, meter) = (Arc::new(Notify::new()), Arc::new(Meter::default()));
+    let (raw, shared) = match streams {
+        1 => (None, None),
+        _ => {
+            let (raw, shared) = mpsc::channel(1);
+            (Some(raw), Some(Arc::new(Mutex::new(shared))))
+        }
+    };
+    let mut dense = Vec::with_capacity(compressed);
+    let intakes = (0..streams).map(|index| {
+        let own = (index < compressed).then(|| {
+            let (place, own) = mpsc::channel(1);
+            dense.push(place);
+            own
+        });
+        Intake::new(own, shared.clone(), Arc::clone(&freed), Arc::clone(&meter))
+    });
+    let intakes = intakes.collect();
+    (Outlets { dense, raw, freed, meter }, intakes)
 }
 
 /// Ends the link for what the peer did, if it did wrong.

@@ -5,6 +5,7 @@
 //! few messages of a pairing. What may be said and when is the [`session`](crate::session)'s affair.
 
 mod accept;
+mod compress;
 mod config;
 mod controller;
 mod endpoint;
@@ -13,9 +14,11 @@ mod lane;
 mod link;
 pub mod pairing;
 mod read;
+mod sort;
 mod watch;
 mod write;
 
+pub use compress::{Compression, LEVEL_MAX};
 pub use config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_INTERVAL, transport_config};
 pub use endpoint::{BufferBytes, DialError, Dialer, Handshake, Listener, SocketError, TlsError};
 pub use gate::{Admission, Gate, Pass};

@@ -61,9 +61,13 @@ async fn connect() -> Wire {
 }
 
 async fn links() -> (SenderLink, AgentLink, Wire) {
+    links_with(Compression::Auto).await
+}
+
+async fn links_with(compression: Compression) -> (SenderLink, AgentLink, Wire) {
     let wire = connect().await;
     let (sender, agent) = tokio::join!(
-        sender_link(wire.at_sender.clone(), Capacities::default()),
+        sender_link(wire.at_sender.clone(), Capacities::default(), compression),
         agent_link(wire.at_agent.clone(), Capacities::default())
     );
     (sender.unwrap(), agent.unwrap(), wire)
@@ -163,7 +167,7 @@ fn an_agent_that_was_restarted_ends_the_old_connections_at_once() {
     });
     let sender = ours.block_on(async {
         let connection = Dialer::bind().unwrap().connect(address, client).await.unwrap();
-        sender_link(connection, Capacities::default()).await.unwrap()
+        sender_link(connection, Capacities::default(), Compression::Auto).await.unwrap()
     });
     let agent = ours.block_on(agent).unwrap();
     // As a kill would: its tasks stop where they are, and no last packet is sent.

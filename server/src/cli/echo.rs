@@ -102,6 +102,7 @@ fn selection(line: &mut Vec<String>, raw: &RawOptions) {
 
 fn ours(line: &mut Vec<String>, raw: &RawOptions) {
     value(line, "/BWLIMIT", raw.bandwidth);
+    value(line, "/COMPRESS", raw.compression);
     match raw.max_delete {
         Some(DeleteLimit::Count(count)) => line.push(format!("/MAXDELETE:{count}")),
         Some(DeleteLimit::Percent(percent)) => line.push(format!("/MAXDELETE:{percent}%")),

@@ -1,18 +1,46 @@
 //! Switches for the way between the sites.
 
+use std::ffi::OsStr;
+
+use quicopy_protocol::transport::{Compression, LEVEL_MAX};
+
 use super::rate::Bandwidth;
-use super::switch::{Group, Switch};
+use super::raw::RawOptions;
+use super::switch::{BadValue, Group, Switch, Takes, number};
 
 pub(super) const GROUP: Group = Group {
     title: "Network",
-    rows: &[Switch::value(
-        "/BWLIMIT",
-        "RATE[@HHMM-HHMM]",
-        "bandwidth-limit",
-        "Send at most RATE bytes/s (800K; 10Mbit: bits/s), in those hours",
-        |raw, value| {
-            raw.bandwidth = Some(Bandwidth::parse(value)?);
-            Ok(())
+    rows: &[
+        Switch::value(
+            "/BWLIMIT",
+            "RATE[@HHMM-HHMM]",
+            "bandwidth-limit",
+            "Send at most RATE bytes/s (800K; 10Mbit: bits/s), in those hours",
+            |raw, value| {
+                raw.bandwidth = Some(Bandwidth::parse(value)?);
+                Ok(())
+            },
+        ),
+        Switch {
+            slash: Some("/COMPRESS"),
+            long: "compress",
+            help: "Compress what shrinks: auto, as the link leaves time; off; LEVEL 1 to 19",
+            default: Some("auto"),
+            takes: Takes::Optional { name: "MODE", absent: "auto", set: set_compression },
         },
-    )],
+    ],
 };
+
+fn set_compression(raw: &mut RawOptions, value: &OsStr) -> Result<(), BadValue> {
+    const WANTED: &str = "auto, off, or a level from 1 to 19";
+    let text = value.to_ascii_lowercase();
+    raw.compression = Some(match text.to_str() {
+        Some("auto") => Compression::Auto,
+        Some("off") => Compression::Off,
+        _ => match number(&text, WANTED)? {
+            level @ 1..=LEVEL_MAX => Compression::Level(level),
+            _ => return Err(BadValue::new(WANTED)),
+        },
+    });
+    Ok(())
+}

@@ -24,7 +24,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "/IPG",
     "/SJ",
     "/NOOFFLOAD",
-    "/COMPRESS",
     "/SPARSE",
     "/NOCLONE",
     // Throttling and space

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use quicopy_protocol::options::{
     ClassFilter, ConflictPolicy, CopyFlags, DeleteLimit, LinkPolicy, Tolerance,
 };
+use quicopy_protocol::transport::Compression;
 
 use super::rate::Bandwidth;
 use crate::report::ReportOptions;
@@ -75,6 +76,8 @@ pub struct RawOptions {
     pub wait_seconds: Option<u32>,
     /// `/BWLIMIT`
     pub bandwidth: Option<Bandwidth>,
+    /// `/COMPRESS`
+    pub compression: Option<Compression>,
     /// How the report looks, and where it goes.
     pub report: ReportOptions,
     /// `--state-dir`

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use quicopy_protocol::options::{CopyFlags, CopyMode, JobPolicy, Recurse, Retry, Rule, Selection};
 use quicopy_protocol::text::Escaped;
+use quicopy_protocol::transport::Compression;
 
 use super::Surroundings;
 use super::copy::THREADS_DEFAULT;
@@ -34,6 +35,8 @@ pub struct Job {
     pub move_mode: MoveMode,
     /// How fast the job may send.
     pub bandwidth: Option<Bandwidth>,
+    /// What is compressed on the way to another site, and how hard.
+    pub compression: Compression,
     /// How the report looks, and where it goes.
     pub report: ReportOptions,
     /// What the report's header says of the job.
@@ -151,6 +154,7 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
             (false, false) => MoveMode::Keep,
         },
         bandwidth: raw.bandwidth,
+        compression: raw.compression.unwrap_or_default(),
         report: ReportOptions {
             multi_threaded: raw.threads.is_some(),
             list_only: raw.list_only,

@@ -6,6 +6,8 @@ use quicopy_protocol::options::{
     ConflictPolicy, CopyFlags, CopyMode, DeleteLimit, Recurse, Retry, Rule,
 };
 
+use quicopy_protocol::transport::Compression;
+
 use super::*;
 use crate::report::{LogFile, LogMode};
 
@@ -75,8 +77,8 @@ fn options_are_echoed_as_robocopy_does() {
     check_echo("x.txt", "/DCOPY:DA /COPY:DAT /R:3 /W:5");
     check_echo("*.*", "*.* /DCOPY:DA /COPY:DAT /R:3 /W:5");
     check_echo(
-        "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /maxdelete:5%",
-        "*.* /DCOPY:DA /COPY:DAT /NP /LEV:2 /XJ /MAX:9 /BWLIMIT:2M /MAXDELETE:5% /R:2 /W:1",
+        "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /compress:9 /maxdelete:5%",
+        "*.* /DCOPY:DA /COPY:DAT /NP /LEV:2 /XJ /MAX:9 /BWLIMIT:2M /COMPRESS:9 /MAXDELETE:5% /R:2 /W:1",
     );
 }
 
@@ -135,6 +137,22 @@ fn of_contrary_switches_the_later_one_holds() {
     let file = |mode| LogFile { path: "/home/ann/b".into(), mode };
     assert_eq!(log("/LOG:a /LOG+:b"), file(LogMode::Append));
     assert_eq!(log("/LOG+:a /LOG:b"), file(LogMode::Overwrite));
+}
+
+#[test]
+fn compression_is_chosen_by_itself_unless_somebody_says_so() {
+    for (switches, expected) in [
+        ("", Compression::Auto),
+        ("/COMPRESS", Compression::Auto),
+        ("/compress:OFF", Compression::Off),
+        ("/COMPRESS:19", Compression::Level(19)),
+        ("/COMPRESS:3 --compress=auto", Compression::Auto),
+    ] {
+        assert_eq!(job(switches).compression, expected, "{switches}");
+    }
+    for wrong in ["/COMPRESS:0", "/COMPRESS:20", "/COMPRESS:-1", "/COMPRESS:best", "/COMPRESS:"] {
+        assert!(parse_line(&format!("src dst {wrong}")).is_err(), "{wrong}");
+    }
 }
 
 #[test]

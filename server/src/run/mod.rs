@@ -192,9 +192,12 @@ fn carry_out(
             state,
             runtime.clone(),
         )),
-        Destination::Remote(folder) => {
-            Dial::Remote(remote::Remote::new(folder.clone(), state, runtime.clone())?)
-        }
+        Destination::Remote(folder) => Dial::Remote(remote::Remote::new(
+            folder.clone(),
+            job.compression,
+            state,
+            runtime.clone(),
+        )?),
     };
     let (share, path) = dial.folder();
     let source = Arc::new(source);

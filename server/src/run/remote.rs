@@ -13,7 +13,7 @@ use quicopy_protocol::link::{Capacities, SenderLink};
 use quicopy_protocol::message::Refused;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
-use quicopy_protocol::transport::{DialError, Dialer, sender_link};
+use quicopy_protocol::transport::{Compression, DialError, Dialer, sender_link};
 use tokio::runtime::Handle;
 
 use super::{NoLink, stopped};
@@ -31,6 +31,7 @@ pub(super) struct Remote {
     pinned: Fingerprint,
     tls: ClientTls,
     dialer: Dialer,
+    compression: Compression,
     runtime: Handle,
 }
 
@@ -39,7 +40,12 @@ impl Remote {
     ///
     /// # Errors
     /// It is none of them, or this sender's own state cannot be used.
-    pub(super) fn new(folder: RemoteFolder, state: &Path, runtime: Handle) -> Result<Self, String> {
+    pub(super) fn new(
+        folder: RemoteFolder,
+        compression: Compression,
+        state: &Path,
+        runtime: Handle,
+    ) -> Result<Self, String> {
         let state = StateDir::open_or_create(state).map_err(|error| with_causes(&error))?;
         let agents = KnownAgents::new(&state).list().map_err(|error| with_causes(&error))?;
         let asked = &folder.agent;
@@ -75,7 +81,7 @@ impl Remote {
             Dialer::bind().map_err(|error| with_causes(&error))?
         };
         let (name, pinned) = (known.name.to_string(), known.fingerprint);
-        Ok(Self { folder, name, addresses, pinned, tls, dialer, runtime })
+        Ok(Self { folder, name, addresses, pinned, tls, dialer, compression, runtime })
     }
 
     pub(super) fn folder(&self) -> (String, RelPath) {
@@ -127,7 +133,8 @@ impl Remote {
         for socket in resolved {
             match self.dialer.connect(socket, self.tls.config.clone()).await {
                 Ok(connection) => {
-                    return sender_link(connection, Capacities::default()).await.map_err(|error| {
+                    let linked = sender_link(connection, Capacities::default(), self.compression);
+                    return linked.await.map_err(|error| {
                         if error.is_denied() {
                             return NoLink::Fatal(not_known().reason);
                         }

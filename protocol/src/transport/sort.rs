@@ -1,0 +1,352 @@
+//! From a lane's channel to its streams: [`Sorter`] gathers messages into batches, apart by what is worth compressing.
+//!
+//! ```text
+//!                      +-- dense batches --> the first few streams, which compress them
+//! channel --> Sorter --+
+//!                      +-- raw batches ----> whichever stream is free
+//! ```
+//!
+//! A batch leaves as soon as a stream takes it, or a moment later while it is small and the peer far; while none does it
+//! grows. So small messages travel by hundreds on a link that is behind, and at once on one that is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_channel::Receiver;
+use quinn::Connection;
+use tokio::sync::mpsc::Permit;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use super::compress::effort::{Effort, Interval, Regulator};
+use super::compress::probe::Probe;
+use super::compress::{Agreement, Compression};
+use crate::codec::{EncodeError, Encoded, FRAME_HEAD_BYTES, encode};
+use crate::limits::{CONTENT_BYTES_MAX, EXPANDED_BYTES_MAX};
+use crate::message::Message;
+
+/// Where a batch is full. Twice that compresses better by a hundredth, and costs twice the memory.
+const BATCH_BYTES_AIM: usize = 512 << 10;
+/// A dense batch below that waits for company: in smaller ones the tables of each zstd block weigh too much.
+const DENSE_BYTES_AIM: usize = 64 << 10;
+/// How long it waits, as a share of the round trip, and at most. A shorter wait than the least is none.
+const LINGER_SHARE: u32 = 32;
+const LINGER_MIN: Duration = Duration::from_millis(1);
+const LINGER_MAX: Duration = Duration::from_millis(4);
+/// What is smaller when it must leave would not shrink.
+const DENSE_BYTES_MIN: usize = 256;
+/// How often the effort is thought over.
+const REGULATE_INTERVAL: Duration = Duration::from_millis(250);
+/// Level of lanes that carry little, whatever the link.
+const LEVEL_STEADY: i32 = 3;
+
+// One message always fits a batch.
+const _: () = assert!(FRAME_HEAD_BYTES + CONTENT_BYTES_MAX <= EXPANDED_BYTES_MAX);
+
+/// Whole frames that leave on one stream, in a row.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) frames: Vec<Encoded>,
+    pub(super) bytes: usize,
+    /// The level to compress them at; `None` for as they are.
+    pub(super) level: Option<i32>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    fn has_room_for(&self, frame: &Encoded) -> bool {
+        self.is_empty() || self.bytes + frame.len() <= BATCH_BYTES_AIM
+    }
+
+    fn push(&mut self, frame: Encoded) {
+        self.bytes += frame.len();
+        self.frames.push(frame);
+    }
+
+    /// Takes what was gathered, to be compressed at `level`.
+    fn seal(&mut self, level: Option<i32>) -> Self {
+        let level = level.filter(|_| self.bytes >= DENSE_BYTES_MIN);
+        Self { level, ..std::mem::take(self) }
+    }
+}
+
+/// What the streams of a lane did, counted by those who write them.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    compressing_nanos: AtomicU64,
+    squeezed: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Meter {
+    pub(super) fn compressed(&self, took: Duration, bytes: usize) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.compressing_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.squeezed.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Where batches go.
+pub(super) struct Outlets {
+    /// One a stream that compresses; all of one lane's batches if it is the only one and keeps the order.
+    pub(super) dense: Vec<mpsc::Sender<Batch>>,
+    /// Taken from by every stream; none where the order is kept.
+    pub(super) raw: Option<mpsc::Sender<Batch>>,
+    /// Told when a stream takes a dense batch.
+    pub(super) freed: Arc<Notify>,
+    pub(super) meter: Arc<Meter>,
+}
+
+impl Outlets {
+    /// A place in the first of `streams` that has one; `None` when nobody takes anything any more.
+    async fn dense_place(&self, streams: usize) -> Option<Permit<'_, Batch>> {
+        loop {
+            let mut is_open = false;
+            for stream in self.dense.iter().take(streams) {
+                match stream.try_reserve() {
+                    Ok(place) => return Some(place),
+                    Err(mpsc::error::TrySendError::Full(())) => is_open = true,
+                    Err(mpsc::error::TrySendError::Closed(())) => {}
+                }
+            }
+            if !is_open {
+                return None;
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    async fn raw_place(&self) -> Option<Permit<'_, Batch>> {
+        match &self.raw {
+            Some(raw) => raw.reserve().await.ok(),
+            None => self.dense_place(1).await,
+        }
+    }
+}
+
+/// How the level of a lane comes about.
+enum Choice {
+    Fixed(Option<i32>),
+    Regulated(Box<Regulator>),
+}
+
+/// Carries one lane from its channel to its outlets.
+pub(super) struct Sorter {
+    queue: Receiver<Message>,
+    outlets: Outlets,
+    connection: Connection,
+    agreement: Arc<Agreement>,
+    choice: Choice,
+    probe: Probe,
+    dense: Batch,
+    raw: Batch,
+    /// A frame that found no room, and whether it is worth compressing.
+    held: Option<(Encoded, bool)>,
+    /// Nothing more comes.
+    ended: bool,
+    linger: Duration,
+    /// When the dense batch has waited long enough.
+    linger_until: Instant,
+    watch: Watch,
+}
+
+/// The counters at the beginning of an interval, and what only the sorter sees of it.
+struct Watch {
+    since: Instant,
+    starved: Duration,
+    taken: u64,
+    compressing_nanos: u64,
+    squeezed: u64,
+    written: u64,
+    sent: u64,
+}
+
+impl Sorter {
+    pub(super) fn new(
+        queue: Receiver<Message>,
+        outlets: Outlets,
+        connection: Connection,
+        agreement: Arc<Agreement>,
+        compression: Compression,
+    ) -> Self {
+        let choice = match compression {
+            Compression::Off => Choice::Fixed(None),
+            Compression::Level(level) => Choice::Fixed(Some(level.into())),
+            Compression::Auto if outlets.raw.is_none() => Choice::Fixed(Some(LEVEL_STEADY)),
+            Compression::Auto => {
+                let regulator = Regulator::new(connection.rtt(), outlets.dense.len());
+                Choice::Regulated(Box::new(regulator))
+            }
+        };
+        let now = Instant::now();
+        Self {
+            queue,
+            connection,
+            agreement,
+            choice,
+            probe: Probe::new(),
+            dense: Batch::default(),
+            raw: Batch::default(),
+            held: None,
+            ended: false,
+            linger: Duration::ZERO,
+            linger_until: now,
+            watch: Watch::new(now, &outlets.meter, 0),
+            outlets,
+        }
+    }
+
+    /// Works until the channel is closed and empty, or no stream takes anything any more.
+    pub(super) async fn run(mut self) -> Result<(), EncodeError> {
+        self.linger = linger(self.connection.rtt());
+        loop {
+            self.gather()?;
+            self.regulate();
+            let is_due = self.is_dense_due();
+            if self.ended && self.dense.is_empty() && self.raw.is_empty() {
+                return Ok(());
+            }
+            let begin = Instant::now();
+            let is_starved = !is_due && self.raw.is_empty();
+            let Effort { level, streams } = self.effort();
+            let message = tokio::select! {
+                biased;
+                place = self.outlets.dense_place(streams), if is_due => {
+                    let Some(place) = place else { return Ok(()) };
+                    place.send(self.dense.seal(level));
+                    None
+                }
+                place = self.outlets.raw_place(), if !self.raw.is_empty() => {
+                    let Some(place) = place else { return Ok(()) };
+                    place.send(self.raw.seal(None));
+                    None
+                }
+                message = self.queue.recv(), if self.held.is_none() && !self.ended => Some(message),
+                () = sleep_until(self.linger_until), if !self.dense.is_empty() && !is_due => None,
+            };
+            if is_starved {
+                self.watch.starved += begin.elapsed();
+            }
+            match message {
+                Some(Ok(message)) => self.take(&message)?,
+                Some(Err(_)) => self.ended = true,
+                None => {}
+            }
+        }
+    }
+
+    /// Puts what waits in the channel into the batches, as far as they have room.
+    fn gather(&mut self) -> Result<(), EncodeError> {
+        self.place();
+        while self.held.is_none() {
+            let Ok(message) = self.queue.try_recv() else { break };
+            self.take(&message)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: &Message) -> Result<(), EncodeError> {
+        let is_worth = self.effort().level.is_some() && self.probe.is_worth(message);
+        let frame = encode(message)?;
+        self.watch.taken += frame.len() as u64;
+        self.held = Some((frame, is_worth));
+        self.place();
+        Ok(())
+    }
+
+    /// Moves the frame that is held to its batch, if there is room, and nothing before it that must stay before it.
+    fn place(&mut self) {
+        let Some((frame, is_worth)) = self.held.take() else { return };
+        let (batch, other) = match is_worth {
+            true => (&mut self.dense, &self.raw),
+            false => (&mut self.raw, &self.dense),
+        };
+        let keeps_order = self.outlets.raw.is_none();
+        if !batch.has_room_for(&frame) || (keeps_order && !other.is_empty()) {
+            self.held = Some((frame, is_worth));
+            return;
+        }
+        if is_worth && batch.is_empty() {
+            self.linger_until = Instant::now() + self.linger;
+        }
+        batch.push(frame);
+    }
+
+    fn is_dense_due(&self) -> bool {
+        let is_awaited = self.ended || self.held.is_some() || self.dense.bytes >= DENSE_BYTES_AIM;
+        !self.dense.is_empty() && (is_awaited || Instant::now() >= self.linger_until)
+    }
+
+    /// What holds at this moment.
+    fn effort(&self) -> Effort {
+        if !self.agreement.has_zstd() {
+            return Effort { level: None, streams: self.outlets.dense.len() };
+        }
+        match &self.choice {
+            Choice::Fixed(level) => Effort { level: *level, streams: self.outlets.dense.len() },
+            Choice::Regulated(regulator) => regulator.effort(),
+        }
+    }
+
+    fn regulate(&mut self) {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.watch.since);
+        if elapsed < REGULATE_INTERVAL {
+            return;
+        }
+        let stats = self.connection.stats();
+        self.linger = linger(stats.path.rtt);
+        let next = Watch::new(now, &self.outlets.meter, stats.udp_tx.bytes);
+        let last = std::mem::replace(&mut self.watch, next);
+        let Choice::Regulated(regulator) = &mut self.choice else { return };
+        let round_trip = stats.path.rtt.max(Duration::from_micros(1));
+        let interval = Interval {
+            elapsed,
+            starved: last.starved,
+            compressing: Duration::from_nanos(
+                self.watch.compressing_nanos - last.compressing_nanos,
+            ),
+            taken: last.taken,
+            squeezed: self.watch.squeezed - last.squeezed,
+            written: self.watch.written - last.written,
+            sent: self.watch.sent - last.sent,
+            allowed_rate: stats.path.cwnd as f64 / round_trip.as_secs_f64(),
+        };
+        let before = regulator.effort();
+        regulator.handle_interval(&interval);
+        let after = regulator.effort();
+        if after != before {
+            tracing::debug!(?before, ?after, ?interval, "compressing otherwise");
+        }
+    }
+}
+
+impl Watch {
+    fn new(since: Instant, meter: &Meter, sent: u64) -> Self {
+        Self {
+            since,
+            starved: Duration::ZERO,
+            taken: 0,
+            compressing_nanos: meter.compressing_nanos.load(Ordering::Relaxed),
+            squeezed: meter.squeezed.load(Ordering::Relaxed),
+            written: meter.written.load(Ordering::Relaxed),
+            sent,
+        }
+    }
+}
+
+/// How long a small batch waits for company on a link of this round trip: nobody notices a thirtieth of it.
+fn linger(round_trip: Duration) -> Duration {
+    match (round_trip / LINGER_SHARE).min(LINGER_MAX) {
+        linger if linger < LINGER_MIN => Duration::ZERO,
+        linger => linger,
+    }
+}
