@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::congestion::ControllerFactory;
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 use super::controller::Factory;
@@ -28,8 +27,8 @@ const PACKET_THRESHOLD: u32 = 64;
 /// One acknowledgement for so many packets: a fifth of the reverse traffic, at no cost in goodput.
 const ACK_THRESHOLD: u32 = 10;
 
-/// The settings of a connection for one end of a job.
-pub fn transport_config(role: Role) -> TransportConfig {
+/// The settings of a connection for one end of a job, and of the congestion control of what it sends.
+pub fn transport_config(role: Role, congestion: Settings) -> TransportConfig {
     let mut ack_frequency = AckFrequencyConfig::default();
     ack_frequency
         .ack_eliciting_threshold(VarInt::from_u32(ACK_THRESHOLD))
@@ -53,11 +52,6 @@ pub fn transport_config(role: Role) -> TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle_ms))))
         .keep_alive_interval(keep_alive)
         .datagram_receive_buffer_size(None)
-        .congestion_controller_factory(congestion_controller(Settings::default()));
+        .congestion_controller_factory(Arc::new(Factory::new(congestion)));
     config
-}
-
-/// The congestion controller of every connection.
-fn congestion_controller(settings: Settings) -> Arc<dyn ControllerFactory + Send + Sync> {
-    Arc::new(Factory::new(settings))
 }

@@ -18,6 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::{HANDSHAKE_TIMEOUT, transport_config};
 use super::gate::{Admission, Gate, Pass};
+use crate::congestion::Settings;
 use crate::version::Role;
 
 /// Socket buffer that is asked for. At 1 Gbit/s a buffer of 4 MiB was seen to overflow while the receiver was off the CPU.
@@ -129,7 +130,7 @@ impl Listener {
         let tls = QuicServerConfig::try_from(tls).map_err(TlsError)?;
         let mut server = ServerConfig::with_crypto(Arc::new(tls));
         server
-            .transport_config(Arc::new(transport_config(Role::Agent)))
+            .transport_config(Arc::new(transport_config(Role::Agent, Settings::default())))
             .max_incoming(INCOMING_MAX)
             .incoming_buffer_size(INCOMING_BYTES_MAX)
             .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
@@ -208,6 +209,7 @@ impl Handshake {
 pub struct Dialer {
     endpoint: Endpoint,
     buffers: BufferBytes,
+    congestion: Settings,
 }
 
 impl Dialer {
@@ -224,7 +226,13 @@ impl Dialer {
             .map_err(|source| SocketError::Bind { address: v4, source })?;
         let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime())
             .map_err(|source| SocketError::Bind { address: v4, source })?;
-        Ok(Self { endpoint, buffers })
+        Ok(Self { endpoint, buffers, congestion: Settings::default() })
+    }
+
+    /// The same for connections whose congestion control is set up like this.
+    #[must_use]
+    pub fn with_congestion(self, congestion: Settings) -> Self {
+        Self { congestion, ..self }
     }
 
     /// The socket's buffers.
@@ -243,7 +251,7 @@ impl Dialer {
     ) -> Result<Connection, DialError> {
         let tls = QuicClientConfig::try_from(tls).map_err(TlsError)?;
         let mut client = ClientConfig::new(Arc::new(tls));
-        client.transport_config(Arc::new(transport_config(Role::Sender)));
+        client.transport_config(Arc::new(transport_config(Role::Sender, self.congestion.clone())));
         let connecting = self
             .endpoint
             .connect_with(client, address, SERVER_NAME)

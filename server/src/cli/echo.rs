@@ -2,9 +2,11 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::options::{ConflictPolicy, CopyFlags, DeleteLimit, Retry};
 use quicopy_protocol::text::Escaped;
 
+use super::rate::rate_text;
 use super::raw::RawOptions;
 
 /// What the options come to once defaults are in.
@@ -102,6 +104,7 @@ fn selection(line: &mut Vec<String>, raw: &RawOptions) {
 
 fn ours(line: &mut Vec<String>, raw: &RawOptions) {
     value(line, "/BWLIMIT", raw.bandwidth);
+    value(line, "/POLICY", raw.link_policy.map(link_policy));
     value(line, "/COMPRESS", raw.compression);
     match raw.max_delete {
         Some(DeleteLimit::Count(count)) => line.push(format!("/MAXDELETE:{count}")),
@@ -117,6 +120,14 @@ fn ours(line: &mut Vec<String>, raw: &RawOptions) {
     value(line, "/CONFLICT", conflict);
     if raw.force {
         line.push("/FORCE".to_owned());
+    }
+}
+
+fn link_policy(policy: Policy) -> String {
+    match policy {
+        Policy::Fair => "fair".to_owned(),
+        Policy::Low => "low".to_owned(),
+        Policy::Fixed(rate) => format!("fixed:{}", rate_text(rate)),
     }
 }
 

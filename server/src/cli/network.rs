@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 
+use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::transport::{Compression, LEVEL_MAX};
 
-use super::rate::Bandwidth;
+use super::rate::{Bandwidth, parse_rate};
 use super::raw::RawOptions;
 use super::switch::{BadValue, Group, Switch, Takes, number};
 
@@ -18,6 +19,16 @@ pub(super) const GROUP: Group = Group {
             "Send at most RATE bytes/s (800K; 10Mbit: bits/s), in those hours",
             |raw, value| {
                 raw.bandwidth = Some(Bandwidth::parse(value)?);
+                Ok(())
+            },
+        ),
+        Switch::value(
+            "/POLICY",
+            "fair|low|fixed:RATE",
+            "link-policy",
+            "Take a fair share of the link, what others leave, or exactly RATE",
+            |raw, value| {
+                raw.link_policy = Some(parse_policy(value)?);
                 Ok(())
             },
         ),
@@ -43,4 +54,15 @@ fn set_compression(raw: &mut RawOptions, value: &OsStr) -> Result<(), BadValue> 
         },
     });
     Ok(())
+}
+
+fn parse_policy(value: &OsStr) -> Result<Policy, BadValue> {
+    const WANTED: &str = "fair, low, or fixed: and a rate, such as fixed:98Mbit";
+    let text = value.to_str().ok_or(BadValue::new(WANTED))?.to_ascii_lowercase();
+    match (&*text, text.strip_prefix("fixed:").and_then(parse_rate)) {
+        ("fair", _) => Ok(Policy::Fair),
+        ("low", _) => Ok(Policy::Low),
+        (_, Some(rate)) => Ok(Policy::Fixed(rate.get())),
+        (_, None) => Err(BadValue::new(WANTED)),
+    }
 }

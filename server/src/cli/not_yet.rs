@@ -62,7 +62,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "/READBACK",
     "/TRASH",
     "/HARDLINKS",
-    "/POLICY",
     "/PLAN",
     "/KEEPBASIS",
     "/INPLACE",

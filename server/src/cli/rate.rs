@@ -59,14 +59,7 @@ impl Bandwidth {
 impl fmt::Display for Bandwidth {
     /// Bytes a second in the largest step that divides them, as `/BWLIMIT` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bytes_per_second.get();
-        let (shift, suffix) = match bytes.trailing_zeros() {
-            30.. => (30, "G"),
-            20.. => (20, "M"),
-            10.. => (10, "K"),
-            _ => (0, ""),
-        };
-        write!(f, "{}{suffix}", bytes >> shift)?;
+        f.write_str(&rate_text(self.bytes_per_second.get()))?;
         if let Some(Hours { from_minute: from, to_minute: to }) = self.hours {
             write!(f, "@{:02}{:02}-{:02}{:02}", from / 60, from % 60, to / 60, to % 60)?;
         }
@@ -91,7 +84,8 @@ impl Hours {
     }
 }
 
-fn parse_rate(text: &str) -> Option<NonZeroU64> {
+/// Reads `RATE[K|M|G][bit]`, in lower case, as bytes a second.
+pub(super) fn parse_rate(text: &str) -> Option<NonZeroU64> {
     let (text, step, divisor) = match text.strip_suffix("bit") {
         Some(bits) => (bits, 1000_u64, 8),
         None => (text, 1024, 1),
@@ -107,6 +101,17 @@ fn parse_rate(text: &str) -> Option<NonZeroU64> {
     }
     let units = digits.parse::<u64>().ok()?.checked_mul(step.pow(power))?;
     NonZeroU64::new(units.div_ceil(divisor))
+}
+
+/// Bytes a second in the largest step that divides them, as a rate is read.
+pub(super) fn rate_text(bytes: u64) -> String {
+    let (shift, suffix) = match bytes.trailing_zeros() {
+        30.. => (30, "G"),
+        20.. => (20, "M"),
+        10.. => (10, "K"),
+        _ => (0, ""),
+    };
+    format!("{}{suffix}", bytes >> shift)
 }
 
 fn parse_minute(text: &str) -> Option<u16> {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::options::{
     ClassFilter, ConflictPolicy, CopyFlags, DeleteLimit, LinkPolicy, Tolerance,
 };
@@ -76,6 +77,8 @@ pub struct RawOptions {
     pub wait_seconds: Option<u32>,
     /// `/BWLIMIT`
     pub bandwidth: Option<Bandwidth>,
+    /// `/POLICY`
+    pub link_policy: Option<Policy>,
     /// `/COMPRESS`
     pub compression: Option<Compression>,
     /// How the report looks, and where it goes.

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::options::{CopyFlags, CopyMode, JobPolicy, Recurse, Retry, Rule, Selection};
 use quicopy_protocol::text::Escaped;
 use quicopy_protocol::transport::Compression;
@@ -35,6 +36,8 @@ pub struct Job {
     pub move_mode: MoveMode,
     /// How fast the job may send.
     pub bandwidth: Option<Bandwidth>,
+    /// How much of the link it takes.
+    pub link_policy: Policy,
     /// What is compressed on the way to another site, and how hard.
     pub compression: Compression,
     /// How the report looks, and where it goes.
@@ -154,6 +157,7 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
             (false, false) => MoveMode::Keep,
         },
         bandwidth: raw.bandwidth,
+        link_policy: raw.link_policy.unwrap_or_default(),
         compression: raw.compression.unwrap_or_default(),
         report: ReportOptions {
             multi_threaded: raw.threads.is_some(),

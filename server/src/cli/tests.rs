@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::options::{
     ConflictPolicy, CopyFlags, CopyMode, DeleteLimit, Recurse, Retry, Rule,
 };
@@ -77,8 +78,8 @@ fn options_are_echoed_as_robocopy_does() {
     check_echo("x.txt", "/DCOPY:DA /COPY:DAT /R:3 /W:5");
     check_echo("*.*", "*.* /DCOPY:DA /COPY:DAT /R:3 /W:5");
     check_echo(
-        "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /compress:9 /maxdelete:5%",
-        "*.* /DCOPY:DA /COPY:DAT /NP /LEV:2 /XJ /MAX:9 /BWLIMIT:2M /COMPRESS:9 /MAXDELETE:5% /R:2 /W:1",
+        "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /policy:fixed:8mbit /compress:9 /maxdelete:5%",
+        "*.* /DCOPY:DA /COPY:DAT /NP /LEV:2 /XJ /MAX:9 /BWLIMIT:2M /POLICY:fixed:1000000 /COMPRESS:9 /MAXDELETE:5% /R:2 /W:1",
     );
 }
 
@@ -151,6 +152,22 @@ fn compression_is_chosen_by_itself_unless_somebody_says_so() {
         assert_eq!(job(switches).compression, expected, "{switches}");
     }
     for wrong in ["/COMPRESS:0", "/COMPRESS:20", "/COMPRESS:-1", "/COMPRESS:best", "/COMPRESS:"] {
+        assert!(parse_line(&format!("src dst {wrong}")).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_fair_share_of_the_link_is_taken_unless_somebody_says_otherwise() {
+    for (switches, expected) in [
+        ("", Policy::Fair),
+        ("/POLICY:fair", Policy::Fair),
+        ("/policy:LOW", Policy::Low),
+        ("--link-policy fixed:98Mbit", Policy::Fixed(12_250_000)),
+        ("/POLICY:Fixed:1M", Policy::Fixed(1 << 20)),
+    ] {
+        assert_eq!(job(switches).link_policy, expected, "{switches}");
+    }
+    for wrong in ["/POLICY", "/POLICY:", "/POLICY:fixed", "/POLICY:fixed:0", "/POLICY:greedy"] {
         assert!(parse_line(&format!("src dst {wrong}")).is_err(), "{wrong}");
     }
 }

@@ -7,13 +7,14 @@
 //! - `attempt`: one link from hello to goodbye; `outlet`, `offers`, `serving`, `progress`, `throttle`: its parts
 //! - `ending`: why it ends, for all its threads
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
-//! - `local`, `remote`: where links come from
+//! - `local`, `remote`: where links come from; `memory`: what they gave
 
 mod accounts;
 mod attempt;
 mod counted;
 mod ending;
 mod local;
+mod memory;
 mod moving;
 mod offers;
 mod outlet;
@@ -62,7 +63,7 @@ enum NoLink {
 /// Where links come from.
 enum Dial {
     Local(local::Embedded),
-    Remote(remote::Remote),
+    Remote(Box<remote::Remote>),
 }
 
 impl Dial {
@@ -73,11 +74,12 @@ impl Dial {
         }
     }
 
-    /// Waits until the other end has left everything in order, as far as it is this process's business.
-    fn finish(&self) {
+    /// Waits until the other end has left everything in order, as far as it is this process's business; `sent_bytes` went
+    /// over its links.
+    fn finish(&self, sent_bytes: u64) {
         match self {
             Self::Local(embedded) => embedded.finish(),
-            Self::Remote(remote) => remote.finish(),
+            Self::Remote(remote) => remote.finish(sent_bytes),
         }
     }
 
@@ -192,12 +194,11 @@ fn carry_out(
             state,
             runtime.clone(),
         )),
-        Destination::Remote(folder) => Dial::Remote(remote::Remote::new(
-            folder.clone(),
-            job.compression,
-            state,
-            runtime.clone(),
-        )?),
+        Destination::Remote(folder) => {
+            let way = remote::Way { policy: job.link_policy, compression: job.compression };
+            let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
+            Dial::Remote(Box::new(remote))
+        }
     };
     let (share, path) = dial.folder();
     let source = Arc::new(source);
@@ -225,7 +226,7 @@ fn carry_out(
     };
     let mut carried = Carried::default();
     let ending = attempts(&mut setting, &dial, course, &mut carried);
-    dial.finish();
+    dial.finish(course.wire.0);
     let ending = ending?;
     if !policy.list_only {
         for (path, failure) in setting.mover.remove_emptied(&source, &carried.moved) {

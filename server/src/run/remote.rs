@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use quicopy_certs::tls::{ClientTls, Purpose, client_tls};
 use quicopy_certs::{Fingerprint, Identity, KnownAgents, StateDir};
 use quicopy_engine::source::StopFlag;
 use quicopy_protocol::code::RefusalCode;
+use quicopy_protocol::congestion::{Estimate, Gauge, Policy, Settings};
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
 use quicopy_protocol::link::{Capacities, SenderLink};
 use quicopy_protocol::message::Refused;
@@ -16,6 +19,7 @@ use quicopy_protocol::text::with_causes;
 use quicopy_protocol::transport::{Compression, DialError, Dialer, sender_link};
 use tokio::runtime::Handle;
 
+use super::memory::{self, LinkMemory};
 use super::{NoLink, stopped};
 use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
 
@@ -31,8 +35,20 @@ pub(super) struct Remote {
     pinned: Fingerprint,
     tls: ClientTls,
     dialer: Dialer,
-    compression: Compression,
+    way: Way,
+    memory: LinkMemory,
+    /// What the way gave when the job began.
+    remembered: Option<Estimate>,
+    /// What it gives now, over all connections.
+    gauge: Arc<Gauge>,
     runtime: Handle,
+}
+
+/// How the way to the agent is used.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) policy: Policy,
+    pub(super) compression: Compression,
 }
 
 impl Remote {
@@ -42,7 +58,7 @@ impl Remote {
     /// It is none of them, or this sender's own state cannot be used.
     pub(super) fn new(
         folder: RemoteFolder,
-        compression: Compression,
+        way: Way,
         state: &Path,
         runtime: Handle,
     ) -> Result<Self, String> {
@@ -81,15 +97,37 @@ impl Remote {
             Dialer::bind().map_err(|error| with_causes(&error))?
         };
         let (name, pinned) = (known.name.to_string(), known.fingerprint);
-        Ok(Self { folder, name, addresses, pinned, tls, dialer, compression, runtime })
+        let memory = LinkMemory::new(state.path(), &pinned);
+        let remembered = memory.recall(Timestamp::now());
+        let gauge = Arc::default();
+        Ok(Self {
+            folder,
+            name,
+            addresses,
+            pinned,
+            tls,
+            dialer,
+            way,
+            memory,
+            remembered,
+            gauge,
+            runtime,
+        })
     }
 
     pub(super) fn folder(&self) -> (String, RelPath) {
         (self.folder.share.clone(), self.folder.path.clone())
     }
 
-    /// Waits until the agent was told that the connection has ended.
-    pub(super) fn finish(&self) {
+    /// Waits until the agent was told that the connection has ended, and remembers what the way gave to so many bytes.
+    pub(super) fn finish(&self, sent_bytes: u64) {
+        // Another policy takes what it is given, and learns nothing of what there is.
+        if let (Policy::Fair, Some(estimate)) = (self.way.policy, self.gauge.read().estimate) {
+            let learned = memory::learned(self.remembered, estimate, sent_bytes);
+            if let Err(error) = self.memory.note(learned, Timestamp::now()) {
+                tracing::warn!(%error, "what the link gave could not be remembered");
+            }
+        }
         let told = async {
             let _ = tokio::time::timeout(PATIENCE, self.dialer.wait_idle()).await;
         };
@@ -131,9 +169,11 @@ impl Remote {
             .collect();
         let mut last = "the name has no address".to_owned();
         for socket in resolved {
-            match self.dialer.connect(socket, self.tls.config.clone()).await {
+            let dialer = self.dialer.clone().with_congestion(self.congestion());
+            match dialer.connect(socket, self.tls.config.clone()).await {
                 Ok(connection) => {
-                    let linked = sender_link(connection, Capacities::default(), self.compression);
+                    let linked =
+                        sender_link(connection, Capacities::default(), self.way.compression);
                     return linked.await.map_err(|error| {
                         if error.is_denied() {
                             return NoLink::Fatal(not_known().reason);
@@ -159,6 +199,16 @@ impl Remote {
             }
         }
         Err(later(last))
+    }
+
+    /// A connection begins with what the one before it gave, or an earlier job.
+    fn congestion(&self) -> Settings {
+        Settings {
+            policy: self.way.policy,
+            remembered: self.gauge.read().estimate.or(self.remembered),
+            gauge: Arc::clone(&self.gauge),
+            ..Settings::default()
+        }
     }
 
     fn changed_key(&self, shown: Fingerprint) -> String {
