@@ -23,8 +23,8 @@ use crate::index::Record;
 use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
 
-/// Finished files that may wait for the committer: two batches, so that one fills while the other is synced.
-pub(super) const READY_MAX: usize = 2 * BATCH_ITEMS_MAX;
+/// Finished files that may wait for the committer while it syncs a batch. Each holds its directory open.
+pub(super) const READY_MAX: usize = 1024;
 
 /// An entry that is being tried.
 #[derive(Debug)]

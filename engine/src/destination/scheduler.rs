@@ -159,7 +159,7 @@ impl<'a> Scheduler<'a> {
 
     /// Asks for a file's content, once the window has room.
     fn ask(&mut self, entry: Try, path: &RelPath) {
-        let weight = Weight::of(entry.work.entry.meta.size_bytes);
+        let weight = Weight::of(entry.work.entry.meta.size_bytes, entry.work.folder.id);
         if !self.job.window.acquire(weight) {
             return;
         }
