@@ -47,6 +47,12 @@ impl Bench {
         self.make("file", |folder| Ok(Work::one_file(folder, bytes)?))
     }
 
+    /// Longest that a run over this link may take: a minute, or as long as four times the floor.
+    pub(crate) fn limit(&self, link: &NamedLink, bytes: u64) -> Duration {
+        let least = if self.quick { 15.0 } else { 60.0 };
+        Duration::from_secs_f64((4.0 * link.floor(bytes)).max(least))
+    }
+
     /// A work by this name, made now or before.
     pub(crate) fn make(
         &self,
@@ -105,11 +111,6 @@ impl NamedLink {
     /// Least seconds for so many bytes that do not compress.
     pub(crate) fn floor(&self, bytes: u64) -> f64 {
         floor_seconds(bytes, self.rate_bps, self.loss)
-    }
-
-    /// Longest that a run may take: a minute, or as long as four times the floor.
-    pub(crate) fn limit(&self, bytes: u64) -> Duration {
-        Duration::from_secs_f64((4.0 * self.floor(bytes)).max(60.0))
     }
 }
 
@@ -223,7 +224,8 @@ impl Runs {
     }
 
     fn note(&mut self, link: &str, run: &Run) {
-        let mut say = |text: String| self.notes.push(format!("{link}, {}: {text}", run.contestant));
+        let mut say =
+            |text: String| self.notes.push(format!("{link}, {}: {text}", run.contestant.plain()));
         if let End::Failed(reason) = &run.end {
             say(reason.clone());
         }

@@ -57,6 +57,11 @@ impl Contestant {
     pub(crate) const SSH: Self = Self::Rsync { by: By::Ssh, compress: false, tcp: Tcp::Bbr };
     pub(crate) const SSH_Z: Self = Self::Rsync { by: By::Ssh, compress: true, tcp: Tcp::Bbr };
 
+    /// Its name without emphasis.
+    pub(crate) fn plain(self) -> String {
+        self.to_string().replace("**", "")
+    }
+
     /// Whether it is ours.
     pub(crate) fn is_quicopy(self) -> bool {
         matches!(self, Self::Quicopy { .. })

@@ -82,20 +82,24 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs one contestant to its end or for as long as `limit`. The times of `events` count from its start.
+    ///
+    /// Returns `None` for one that should remember a link over which no job has come to its end.
     pub(crate) fn run(
         &mut self,
         contestant: Contestant,
         work: &Work,
         limit: Duration,
         events: &[Moment],
-    ) -> Result<Run> {
-        if let Contestant::Quicopy { memory, .. } = contestant {
-            if memory == Memory::Fresh {
+    ) -> Result<Option<Run>> {
+        match contestant {
+            Contestant::Quicopy { memory: Memory::Fresh, .. } => {
                 self.pairings.clear();
-            }
-            if self.pairings.is_empty() {
                 self.pair()?;
             }
+            Contestant::Quicopy { memory: Memory::Remembered, .. } if self.pairings.is_empty() => {
+                return Ok(None);
+            }
+            Contestant::Quicopy { .. } | Contestant::Rsync { .. } => {}
         }
         // What the last run wrote is not this one's business.
         rustix::fs::sync();
@@ -103,7 +107,12 @@ impl<'a> Stage<'a> {
         let began = job.began;
         self.lab
             .schedule(events.iter().map(|event| Moment { at: began + event.at, ..event.clone() }));
-        self.finish_job(job, limit)
+        let run = self.finish_job(job, limit)?;
+        if contestant.is_quicopy() && run.end != End::Done {
+            // The agent still waits for the rest.
+            self.pairings.clear();
+        }
+        Ok(Some(run))
     }
 
     /// Starts one more agent and pairs one more sender with it.
@@ -191,7 +200,8 @@ impl<'a> Stage<'a> {
             End::Done => check(&job)?,
             other => other,
         };
-        if job.destination.exists() {
+        // What has not come to its end may still be written to; it goes with the stage.
+        if end == End::Done {
             fs::remove_dir_all(&job.destination)?;
         }
         fs::remove_file(&job.log)?;

@@ -23,7 +23,7 @@ fn schedule(lines: &[String]) -> Result<Vec<Moment>> {
 
 fn per_second(what: &str, run: &Run) -> String {
     let rates = run.series.per_second(run.began, run.ended);
-    format!("{what}, {}, Mbit/s per second:\n  {}", run.contestant, line(&rates))
+    format!("{what}, {}, Mbit/s per second:\n  {}", run.contestant.plain(), line(&rates))
 }
 
 /// Nothing passes for a while.
@@ -37,8 +37,8 @@ pub(crate) fn outage(bench: &Bench) -> Result<Section> {
         let events = schedule(&[format!("{:.3}s outage={length}s", floor / 2.0)])?;
         for contestant in bench.contestants(&[Contestant::QUICOPY], &[Contestant::DAEMON]) {
             let mut stage = bench.stage(link.spec())?;
-            let limit = link.limit(work.bytes) + Duration::from_secs(2 * length);
-            let run = stage.run(contestant, &work, limit, &events)?;
+            let limit = bench.limit(&link, work.bytes) + Duration::from_secs(2 * length);
+            let Some(run) = stage.run(contestant, &work, limit, &events)? else { continue };
             let whole = floor + *length as f64;
             let aim =
                 if contestant.is_quicopy() { Aim::seconds(&run, whole + 2.0) } else { Aim::NONE };
@@ -69,7 +69,11 @@ pub(crate) fn rebinding(bench: &Bench) -> Result<Section> {
     ] {
         let mut stage = bench.stage(link.spec())?;
         let events = schedule(&[format!("{at:.3}s {word}")])?;
-        let run = stage.run(Contestant::QUICOPY, &work, link.limit(work.bytes), &events)?;
+        let Some(run) =
+            stage.run(Contestant::QUICOPY, &work, bench.limit(&link, work.bytes), &events)?
+        else {
+            continue;
+        };
         let rates = run.series.per_second(run.began + STARTED, run.ended);
         let slow = rates.iter().filter(|rate| **rate < link.rate_bps as f64 / 2.0).count();
         let met = run.done().is_some() && slow <= 1;
@@ -103,7 +107,11 @@ pub(crate) fn changes(bench: &Bench) -> Result<Section> {
         let events = schedule(&lines)?;
         for contestant in bench.contestants(&[Contestant::QUICOPY], &[Contestant::DAEMON]) {
             let mut stage = bench.stage(link.spec())?;
-            let run = stage.run(contestant, &work, 2 * link.limit(work.bytes), &events)?;
+            let Some(run) =
+                stage.run(contestant, &work, 2 * bench.limit(&link, work.bytes), &events)?
+            else {
+                continue;
+            };
             let back = [0, 1].map(|index| {
                 let from = run.began + Duration::from_secs_f64(times[index]);
                 run.series.recovery(from, run.ended, 0.9 * rates[index] * (1.0 - link.loss))

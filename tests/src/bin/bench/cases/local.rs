@@ -34,7 +34,10 @@ pub(crate) fn loopback(bench: &Bench) -> Result<Section> {
     let (mut runs, mut measure) = (Runs::default(), None);
     let ours = [Contestant::QUICOPY, Contestant::REMEMBERED];
     for contestant in first.into_iter().chain(ours) {
-        let run = stage.run(contestant, &work, std::time::Duration::from_secs(300), &[])?;
+        let Some(run) = stage.run(contestant, &work, std::time::Duration::from_secs(300), &[])?
+        else {
+            continue;
+        };
         let aim = match measure {
             Some(measure) if contestant.is_quicopy() => Aim::seconds(&run, measure / 1.5),
             _ => Aim::said(format!("{:.2} GB/s", run.goodput() / 1e9)),
@@ -67,7 +70,9 @@ pub(crate) fn cpu(bench: &Bench) -> Result<Section> {
         others.push(Contestant::SSH);
     }
     for contestant in bench.contestants(&[Contestant::QUICOPY], &others) {
-        let run = stage.run(contestant, &work, link.limit(work.bytes), &[])?;
+        let Some(run) = stage.run(contestant, &work, bench.limit(&link, work.bytes), &[])? else {
+            continue;
+        };
         let shares = run.usage.map(|usage| usage.cpu.as_secs_f64() / run.seconds * 100.0);
         let text = format!("{:.1} % + {:.1} % of a core", shares[0], shares[1]);
         let aim = if contestant.is_quicopy() {

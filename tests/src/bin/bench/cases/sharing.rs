@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use quicopy_tests::{
     lab::{ADDRESS_B, Site, flow::Flow},
     poll::happens_within,
@@ -41,7 +41,9 @@ pub(crate) fn queue(bench: &Bench) -> Result<Section> {
         let mut stage = bench.stage(link.spec().with_queue(4.0))?;
         let ping = Ping::start(stage.lab())?;
         let lab_began = stage.lab().now().saturating_sub(ping.now());
-        let run = stage.run(contestant, &work, link.limit(work.bytes), &[])?;
+        let Some(run) = stage.run(contestant, &work, bench.limit(&link, work.bytes), &[])? else {
+            continue;
+        };
         let (from, to) = (run.began - lab_began, run.ended - lab_began);
         let trips = ping.stop(from + STARTED.min((to - from) / 4), to);
         let at = |share: f64| {
@@ -73,10 +75,12 @@ pub(crate) fn queue(bench: &Bench) -> Result<Section> {
         ];
         println!("{}", row.join(" | "));
         table.rows.push(row.into_iter().chain(aim.cells()).collect());
-        notes
-            .extend(run.doubt().map(|doubt| {
-                format!("{contestant}: (!) the emulator was the bottleneck: {doubt}")
-            }));
+        if let Some(doubt) = run.doubt() {
+            notes.push(format!(
+                "{}: (!) the emulator was the bottleneck: {doubt}",
+                contestant.plain()
+            ));
+        }
     }
     Ok(Section {
         name: "queue",
@@ -193,6 +197,7 @@ fn measure(stage: &mut Stage<'_>, crowd: Crowd, work: &Work, quick: bool) -> Res
     thread::sleep(window);
     let after = received();
     for job in jobs {
+        ensure!(!job.has_ended_within(Duration::ZERO), "a job ended while it was measured");
         stage.finish_job(job, Duration::ZERO)?;
     }
     let rate = |(before, after): (f64, f64)| (after - before) * 8.0 / window.as_secs_f64();

@@ -6,7 +6,7 @@ use crate::{
     bench::{Aim, Bench, MIB, NamedLink, Runs},
     contestant::Contestant,
     page::Section,
-    stage::{End, Run},
+    stage::Run,
     work::Work,
 };
 
@@ -51,15 +51,12 @@ fn one_link(bench: &Bench, link: &NamedLink, runs: &mut Runs) -> Result<()> {
     let ours = [Contestant::QUICOPY, Contestant::REMEMBERED, Contestant::LOW];
     let mut fresh: Option<Run> = None;
     for contestant in bench.contestants(&ours, &[Contestant::DAEMON, Contestant::DAEMON_CUBIC]) {
-        // What was cut off has left a job behind, and would be cut off again.
-        if contestant == Contestant::REMEMBERED
-            && fresh.as_ref().is_some_and(|run| run.end != End::Done)
-        {
-            continue;
-        }
-        let limit =
-            if contestant == Contestant::DAEMON_CUBIC { CUBIC } else { link.limit(work.bytes) };
-        let run = stage.run(contestant, &work, limit, &[])?;
+        let limit = if contestant == Contestant::DAEMON_CUBIC {
+            CUBIC
+        } else {
+            bench.limit(link, work.bytes)
+        };
+        let Some(run) = stage.run(contestant, &work, limit, &[])? else { continue };
         let trips = 5.0 * link.round_trip.as_secs_f64();
         let drops = Aim::new("drops ≤ 0.5 %", run.own_drops() <= 0.005);
         let aim = match contestant {
@@ -102,7 +99,10 @@ pub(crate) fn shallow(bench: &Bench) -> Result<Section> {
         let mut stage = bench.stage(link.spec().with_queue(0.1))?;
         let ours = [Contestant::QUICOPY, Contestant::LOW];
         for contestant in bench.contestants(&ours, &[Contestant::DAEMON]) {
-            let run = stage.run(contestant, &work, link.limit(work.bytes), &[])?;
+            let Some(run) = stage.run(contestant, &work, bench.limit(&link, work.bytes), &[])?
+            else {
+                continue;
+            };
             let drops = Aim::new("drops ≤ 2 %", run.own_drops() <= 0.02);
             runs.add(
                 &name,
@@ -136,7 +136,10 @@ pub(crate) fn small(bench: &Bench) -> Result<Section> {
         let mut stage = bench.stage(link.spec())?;
         let ours = [Contestant::QUICOPY, Contestant::REMEMBERED];
         for contestant in bench.contestants(&ours, &[Contestant::DAEMON]) {
-            let run = stage.run(contestant, &work, link.limit(work.bytes), &[])?;
+            let Some(run) = stage.run(contestant, &work, bench.limit(&link, work.bytes), &[])?
+            else {
+                continue;
+            };
             let most = match contestant {
                 Contestant::QUICOPY => Some(fresh),
                 Contestant::REMEMBERED => remembered,
@@ -176,7 +179,9 @@ pub(crate) fn source(bench: &Bench) -> Result<Section> {
     let rest = bench.contestants(&ours, &[Contestant::DAEMON, Contestant::SSH_Z]);
     let (mut runs, mut measure) = (Runs::default(), None);
     for contestant in first.into_iter().chain(rest) {
-        let run = stage.run(contestant, &work, link.limit(work.bytes), &[])?;
+        let Some(run) = stage.run(contestant, &work, bench.limit(&link, work.bytes), &[])? else {
+            continue;
+        };
         let share = match contestant {
             Contestant::QUICOPY => Some(0.75),
             Contestant::REMEMBERED => Some(0.6),
