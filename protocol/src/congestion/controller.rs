@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::base::Base;
+use super::base::{Base, Finding};
 use super::delivery::Sampler;
+use super::filters::Peak;
 use super::gauge::Reading;
 use super::loss::{LossMeter, Verdict};
 use super::policy::{Estimate, Policy, Settings};
@@ -18,6 +19,9 @@ const INITIAL_PACKETS: f64 = 32.0;
 const INITIAL_RATE: f64 = 1.25e6;
 /// ... but with no more than this in flight.
 const INITIAL_BYTES_MAX: f64 = 256.0 * 1024.0;
+
+/// How long the highest rate is remembered that a longer queue may have taken from us.
+const PEAK_LENGTH: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -45,6 +49,8 @@ pub struct Controller {
     in_flight_at_ack: u64,
     /// Delivery rates of this round and the one before.
     rates: [f64; 2],
+    /// The highest delivery rate of the last seconds.
+    peak: Peak,
     /// Rounds in a row with a queue that is not ours.
     foreign_rounds: u32,
     last_ack: Duration,
@@ -69,6 +75,7 @@ impl Controller {
             in_flight: 0,
             in_flight_at_ack: 0,
             rates: [0.0; 2],
+            peak: Peak::new(PEAK_LENGTH),
             foreign_rounds: 0,
             last_ack: Duration::ZERO,
             latest_rtt: Duration::ZERO,
@@ -91,11 +98,16 @@ impl Controller {
 
     /// A packet that left at `sent` arrived.
     pub fn handle_ack(&mut self, now: Duration, sent: Duration, bytes: u64) {
+        if now.saturating_sub(self.last_ack) > self.patience() {
+            self.resume(now);
+        }
         let rtt = now.saturating_sub(sent).max(Duration::from_micros(1));
         self.latest_rtt = rtt;
         self.last_ack = now;
         let is_first = self.base.rtt().is_none();
-        self.base.handle_rtt(now, sent, rtt);
+        if let Some(finding) = self.base.handle_rtt(now, sent, rtt) {
+            self.handle_finding(finding);
+        }
         self.sampler.handle_ack(now, sent, bytes);
         self.round.handle_ack(rtt, bytes);
         self.loss.handle_ack(sent);
@@ -110,7 +122,8 @@ impl Controller {
         } else {
             let target = self.target();
             if self.window > target {
-                self.window = (self.window - 0.5 * bytes as f64).max(target);
+                let share = if self.window > 1.5 * target { 1.0 } else { 0.5 };
+                self.window = (self.window - share * bytes as f64).max(target);
             } else {
                 self.window = target;
             }
@@ -164,8 +177,8 @@ impl Controller {
     fn end_round(&mut self, now: Duration) {
         let round = self.round;
         self.round = Round::new(now, self.sampler.delivered());
-        self.base.handle_round(now);
         let (Some(rtt), Some(base)) = (round.rtt, self.base.rtt()) else { return };
+        self.base.handle_round(now, rtt.saturating_sub(base));
         if let Phase::Startup(startup) = &mut self.phase {
             if round.is_app_limited || !startup.handle_round(self.rates[0]) {
                 return;
@@ -192,14 +205,18 @@ impl Controller {
         if was_trying || self.loss.is_trying() {
             return;
         }
-        if self.steady.is_foreign(&view) {
+        self.peak.insert(now, self.rates[0]);
+        if self.steady.is_foreign(&view, self.peak.get()) && !self.base.is_checking() {
             self.foreign_rounds += 1;
-            if self.foreign_rounds >= 3 {
+            if self.foreign_rounds >= 2 {
                 self.foreign_rounds = 0;
-                self.base.doubt();
+                self.base.doubt(rtt.saturating_sub(base));
             }
         } else {
             self.foreign_rounds = 0;
+        }
+        if self.base.is_checking() {
+            self.steady.pause();
         }
         self.target = self.steady.handle_round(&view);
         self.settings
@@ -210,6 +227,33 @@ impl Controller {
     fn end_startup(&mut self, now: Duration) {
         self.phase = Phase::Steady;
         self.loss.restart(now);
+        self.base.check(self.latest_rtt.saturating_sub(self.base.rtt().unwrap_or_default()));
+    }
+
+    /// Silence longer than this is an outage.
+    fn patience(&self) -> Duration {
+        (3 * self.latest_rtt).max(Duration::from_secs(1))
+    }
+
+    /// The path answers after a silence: what was known still holds, what left before says nothing.
+    fn resume(&mut self, now: Duration) {
+        self.sampler.restart(now);
+        self.loss.restart(now);
+        self.round = Round::new(now, self.sampler.delivered());
+    }
+
+    fn handle_finding(&mut self, finding: Finding) {
+        match finding {
+            Finding::Confirmed => {}
+            Finding::Risen if self.settings.policy == Policy::Low => {}
+            Finding::Risen => {
+                // We gave way to something that was not our queue: take back what we had.
+                let base = self.base.rtt().unwrap_or_default();
+                let peak = self.peak.get().max(self.rate());
+                self.rates = [peak; 2];
+                self.target = self.target.max(peak * base.as_secs_f64());
+            }
+        }
     }
 
     fn target(&self) -> f64 {
@@ -255,7 +299,7 @@ impl Controller {
     pub fn window(&self, now: Duration) -> u64 {
         let mut window = self.window;
         let silent = now.saturating_sub(self.last_ack);
-        let patience = (3 * self.latest_rtt).max(Duration::from_secs(1));
+        let patience = self.patience();
         let mut credit = 0.0;
         if silent > patience {
             let quarters = (silent - patience).as_millis() as f64 / 250.0;

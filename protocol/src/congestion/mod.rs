@@ -20,6 +20,7 @@
 mod base;
 mod controller;
 mod delivery;
+mod filters;
 mod gauge;
 mod loss;
 mod policy;

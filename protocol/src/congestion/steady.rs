@@ -37,6 +37,7 @@ pub(super) struct Steady {
     /// What the budget is multiplied with, while the queue stays empty.
     velocity: f64,
     hold: bool,
+    paused_rounds: u32,
     /// Delay in seconds that our queue may cause at most: learned from overflow.
     delay_max: f64,
     /// Longest queue, in seconds, of the last rounds.
@@ -50,6 +51,7 @@ impl Steady {
             policy,
             velocity: 1.0,
             hold: true,
+            paused_rounds: 0,
             delay_max: f64::INFINITY,
             peaks: [0.0; 3],
             window: 0.0,
@@ -90,7 +92,9 @@ impl Steady {
         self.delay_max *= 1.01;
         let budget = self.budget(view);
         let target = budget / view.rate;
-        if queue < 0.4 * target {
+        if self.paused_rounds > 0 {
+            self.paused_rounds -= 1;
+        } else if queue < 0.4 * target {
             // What a step brings shows two rounds later.
             self.hold = !self.hold;
             if self.hold {
@@ -105,9 +109,17 @@ impl Steady {
         self.window
     }
 
-    /// Whether the queue is longer than ours can be.
-    pub(super) fn is_foreign(&self, view: &View) -> bool {
-        self.velocity == 1.0 && view.queue_seconds() > 2.5 * self.budget(view) / view.rate + 0.005
+    /// Whether the queue is longer than ours can be, if `peak` is the rate that we lately had.
+    pub(super) fn is_foreign(&self, view: &View, peak: f64) -> bool {
+        let view = View { rate: peak.max(view.rate), ..*view };
+        self.velocity == 1.0
+            && view.queue_seconds() > 2.0 * self.budget(&view) / view.rate + 0.002
+    }
+
+    /// What was measured in the next two rounds is of a queue that was drained on purpose.
+    pub(super) fn pause(&mut self) {
+        self.paused_rounds = 2;
+        self.velocity = 1.0;
     }
 
     pub(super) fn velocity(&self) -> f64 {
