@@ -21,7 +21,9 @@ const INITIAL_RATE: f64 = 1.25e6;
 const INITIAL_BYTES_MAX: f64 = 256.0 * 1024.0;
 
 /// How long the highest rate is remembered that a longer queue may have taken from us.
-const PEAK_LENGTH: Duration = Duration::from_secs(3);
+const PEAK_LENGTH: Duration = Duration::from_secs(10);
+/// How much of that is taken back: a little less each time, should it belong to others now.
+const RESTORED_SHARE: f64 = 0.85;
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -193,6 +195,7 @@ impl Controller {
             base,
             rtt,
             rtt_peak: round.rtt_peak,
+            spread: round.rtt_spread(),
             random_loss: self.loss.random(),
             packet_bytes: self.packet_bytes,
         };
@@ -249,7 +252,8 @@ impl Controller {
             Finding::Risen => {
                 // We gave way to something that was not our queue: take back what we had.
                 let base = self.base.rtt().unwrap_or_default();
-                let peak = self.peak.get().max(self.rate());
+                let peak = (RESTORED_SHARE * self.peak.get()).max(self.rate());
+                self.peak = Peak::new(PEAK_LENGTH);
                 self.rates = [peak; 2];
                 self.target = self.target.max(peak * base.as_secs_f64());
             }

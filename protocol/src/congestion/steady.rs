@@ -14,6 +14,8 @@ pub(super) struct View {
     pub(super) rtt: Duration,
     /// The queue of the round at its longest, with the path.
     pub(super) rtt_peak: Duration,
+    /// By how much the mean round trip of the round exceeds the shortest.
+    pub(super) spread: Duration,
     /// Share lost by chance.
     pub(super) random_loss: f64,
     pub(super) packet_bytes: f64,
@@ -40,9 +42,12 @@ pub(super) struct Steady {
     paused_rounds: u32,
     /// Delay in seconds that our queue may cause at most: learned from overflow.
     delay_max: f64,
+    /// Delay in seconds that the budget makes.
+    target: f64,
     /// Longest queue, in seconds, of the last rounds.
     peaks: [f64; 3],
-    window: f64,
+    /// Spreads of the last rounds, in seconds.
+    spreads: [f64; 4],
 }
 
 impl Steady {
@@ -53,8 +58,9 @@ impl Steady {
             hold: true,
             paused_rounds: 0,
             delay_max: f64::INFINITY,
+            target: 0.0,
             peaks: [0.0; 3],
-            window: 0.0,
+            spreads: [0.0; 4],
         }
     }
 
@@ -65,20 +71,30 @@ impl Steady {
             Policy::Low => 1.0,
         };
         let packets = scale * (view.product() / view.packet_bytes).sqrt();
-        let bytes = (packets * view.packet_bytes).max(0.002 * view.rate);
+        let bytes = (packets * view.packet_bytes).max(0.002 * view.rate) + self.noise(view);
         bytes.min(self.delay_max * view.rate).max(10.0 * view.packet_bytes)
     }
 
     /// The queue ran over in one of the last rounds.
     pub(super) fn handle_overflow(&mut self) {
         let peak = self.peaks.iter().copied().fold(0.0, f64::max);
-        self.delay_max = (0.6 * peak).max(0.0005);
+        // Had the queue been shorter than our budget, it could not have run over.
+        self.delay_max = 0.6 * peak.max(self.target).max(0.0005);
         self.velocity = 1.0;
     }
 
     pub(super) fn note_peak(&mut self, view: &View) {
         let peak = view.rtt_peak.saturating_sub(view.base).as_secs_f64();
         self.peaks = [peak, self.peaks[0], self.peaks[1]];
+    }
+
+    /// Bytes that jitter and waiting acknowledgements keep in flight: what lies between a packet's round trip and the shortest,
+    /// round after round, is not our queue.
+    fn noise(&self, view: &View) -> f64 {
+        let mut spreads = self.spreads;
+        spreads.sort_by(f64::total_cmp);
+        let spread = spreads[1];
+        (2.0 * spread).min(0.25 * view.base.as_secs_f64()) * view.rate
     }
 
     /// Bytes in flight that fill the path, lost ones included, and no more.
@@ -90,8 +106,11 @@ impl Steady {
     pub(super) fn handle_round(&mut self, view: &View) -> f64 {
         let queue = view.queue_seconds();
         self.delay_max *= 1.01;
+        self.spreads.rotate_right(1);
+        self.spreads[0] = view.spread.as_secs_f64();
         let budget = self.budget(view);
         let target = budget / view.rate;
+        self.target = target;
         if self.paused_rounds > 0 {
             self.paused_rounds -= 1;
         } else if queue < 0.4 * target {
@@ -105,8 +124,7 @@ impl Steady {
             self.hold = true;
             self.velocity = 1.0;
         }
-        self.window = self.full(view) + budget * self.velocity;
-        self.window
+        self.full(view) + budget * self.velocity
     }
 
     /// Whether the queue is longer than ours can be, if `peak` is the rate that we lately had.
