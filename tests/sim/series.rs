@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicopy_protocol::congestion::{Controller, Policy, Settings};
+use quicopy_protocol::congestion::{Controller, Estimate, Policy, Settings};
 use quicopy_tests::lab::spec::{LinkSpec, Loss};
 
 use crate::model::bbr::Bbr;
@@ -64,6 +64,11 @@ fn series() {
         match kind {
             "cubic" => world.add(Stack::Tcp, Box::new(Cubic::new()), Supply::Endless, start),
             "bbr" => world.add(Stack::Tcp, Box::new(Bbr::new()), Supply::Endless, start),
+            _ if kind.starts_with("fixed") => {
+                let mbit: f64 = kind[5..].parse().expect("Mbit/s");
+                let policy = Policy::Fixed((mbit * 1.25e5) as u64);
+                world.add(Stack::Quinn, ours(policy), Supply::Endless, start)
+            }
             "low" => world.add(Stack::Quinn, ours(Policy::Low), Supply::Endless, start),
             _ => world.add(Stack::Quinn, ours(Policy::Fair), Supply::Endless, start),
         };

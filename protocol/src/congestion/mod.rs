@@ -25,6 +25,7 @@ mod gauge;
 mod loss;
 mod policy;
 mod round;
+mod silence;
 mod startup;
 mod steady;
 

@@ -48,14 +48,22 @@ impl Round {
         self.rtt = Some(self.rtt.map_or(rtt, |shortest| shortest.min(rtt)));
         self.batch = Some(self.batch.map_or(rtt, |shortest| shortest.min(rtt)));
         self.rtt_sum = self.rtt_sum.saturating_add(rtt);
-        self.rtt_count += 1;
-        self.delivered += bytes;
+        self.rtt_count = self.rtt_count.saturating_add(1);
+        self.delivered = self.delivered.saturating_add(bytes);
+    }
+
+    /// The mean round trip.
+    pub(super) fn rtt_mean(&self) -> Duration {
+        self.rtt_sum / self.rtt_count.max(1)
     }
 
     /// By how much the mean round trip exceeds the shortest.
     pub(super) fn rtt_spread(&self) -> Duration {
-        let mean = self.rtt_sum / self.rtt_count.max(1);
-        mean.saturating_sub(self.rtt.unwrap_or_default())
+        self.rtt_mean().saturating_sub(self.rtt.unwrap_or_default())
+    }
+
+    pub(super) fn handle_loss(&mut self, bytes: u64) {
+        self.lost = self.lost.saturating_add(bytes);
     }
 
     pub(super) fn handle_end_acks(&mut self) {

@@ -1,5 +1,6 @@
 //! The window once the path is known: [`Steady`].
 
+use std::fmt;
 use std::time::Duration;
 
 use super::policy::Policy;
@@ -75,6 +76,11 @@ impl Steady {
         bytes.min(self.delay_max * view.rate).max(10.0 * view.packet_bytes)
     }
 
+    /// The startup made the queue run over: it was this long.
+    pub(super) fn handle_startup_overflow(&mut self, queue: Duration) {
+        self.delay_max = (0.6 * queue.as_secs_f64()).max(0.0005);
+    }
+
     /// The queue ran over in one of the last rounds.
     pub(super) fn handle_overflow(&mut self) {
         let peak = self.peaks.iter().copied().fold(0.0, f64::max);
@@ -83,9 +89,12 @@ impl Steady {
         self.velocity = 1.0;
     }
 
-    pub(super) fn note_peak(&mut self, view: &View) {
-        let peak = view.rtt_peak.saturating_sub(view.base).as_secs_f64();
-        self.peaks = [peak, self.peaks[0], self.peaks[1]];
+    /// Takes note of a round, also of one that does not decide the window.
+    pub(super) fn note(&mut self, view: &View) {
+        self.peaks.rotate_right(1);
+        self.peaks[0] = view.rtt_peak.saturating_sub(view.base).as_secs_f64();
+        self.spreads.rotate_right(1);
+        self.spreads[0] = view.spread.as_secs_f64();
     }
 
     /// Bytes that jitter and waiting acknowledgements keep in flight: what lies between a packet's round trip and the shortest,
@@ -106,8 +115,6 @@ impl Steady {
     pub(super) fn handle_round(&mut self, view: &View) -> f64 {
         let queue = view.queue_seconds();
         self.delay_max *= 1.01;
-        self.spreads.rotate_right(1);
-        self.spreads[0] = view.spread.as_secs_f64();
         let budget = self.budget(view);
         let target = budget / view.rate;
         self.target = target;
@@ -139,12 +146,10 @@ impl Steady {
         self.paused_rounds = 2;
         self.velocity = 1.0;
     }
+}
 
-    pub(super) fn velocity(&self) -> f64 {
-        self.velocity
-    }
-
-    pub(super) fn delay_max(&self) -> f64 {
-        self.delay_max
+impl fmt::Display for Steady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "budget {:.1} of {:.1} ms × {:.0}", self.target * 1e3, self.delay_max * 1e3, self.velocity)
     }
 }
