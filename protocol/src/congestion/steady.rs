@@ -33,6 +33,15 @@ impl View {
     }
 }
 
+/// The queue counts as empty below this share of what the budget makes.
+const EMPTY_SHARE: f64 = 0.4;
+/// Most that a step adds, as a share of what the path holds: it may overshoot by that much for two rounds.
+const STEP_SHARE_MAX: f64 = 0.5;
+/// Share of a step that must show in the rate; half of it would be ours on a link shared with one other.
+const STEP_YIELD: f64 = 0.15;
+/// Rounds without another step, where there is no queue to be seen.
+const POLICED_ROUNDS: u32 = 10;
+
 /// The queue budget and how it adapts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steady {
@@ -40,6 +49,8 @@ pub(super) struct Steady {
     /// What the budget is multiplied with, while the queue stays empty.
     velocity: f64,
     hold: bool,
+    /// Delivery rate at the last step.
+    step_rate: f64,
     paused_rounds: u32,
     /// Delay in seconds that our queue may cause at most: learned from overflow.
     delay_max: f64,
@@ -57,6 +68,7 @@ impl Steady {
             policy,
             velocity: 1.0,
             hold: true,
+            step_rate: 0.0,
             paused_rounds: 0,
             delay_max: f64::INFINITY,
             target: 0.0,
@@ -120,18 +132,31 @@ impl Steady {
         self.target = target;
         if self.paused_rounds > 0 {
             self.paused_rounds -= 1;
-        } else if queue < 0.4 * target {
-            // What a step brings shows two rounds later.
-            self.hold = !self.hold;
-            if self.hold {
-                let most = (0.5 * view.product() / budget).max(1.0);
-                self.velocity = (2.0 * self.velocity).min(most);
-            }
+        } else if queue < EMPTY_SHARE * target {
+            self.step(view, budget);
         } else {
             self.hold = true;
             self.velocity = 1.0;
         }
         self.full(view) + budget * self.velocity
+    }
+
+    /// The queue is empty: more may fit. What a step brings shows two rounds later.
+    fn step(&mut self, view: &View, budget: f64) {
+        self.hold = !self.hold;
+        if !self.hold {
+            return;
+        }
+        let expected = 1.0 + budget * self.velocity / view.product();
+        if self.velocity > 1.0 && view.rate < self.step_rate * (1.0 + STEP_YIELD * (expected - 1.0)) {
+            // More in flight brought no more: what does not queue is dropped, as by a policer.
+            self.velocity = 1.0;
+            self.paused_rounds = POLICED_ROUNDS;
+            return;
+        }
+        let most = (STEP_SHARE_MAX * view.product() / budget).max(1.0);
+        self.velocity = (2.0 * self.velocity).min(most);
+        self.step_rate = view.rate;
     }
 
     /// Whether the queue is longer than ours can be, if `peak` is the rate that we lately had.
