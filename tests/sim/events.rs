@@ -86,7 +86,7 @@ fn an_outage_is_not_filled_with_packets() {
 
 #[test]
 fn a_policer_that_has_no_queue_costs_few_packets() {
-    let scene = Scene::new(100, 100, 0.0).with_queue(0.01);
+    let scene = Scene::new(100, 100, 0.0).with_queue(0.03);
     let mut world = scene.world(1);
     add(&mut world, Settings::default(), 0.0);
     world.run(20.0);

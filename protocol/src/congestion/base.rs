@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// A measurement older than this is checked. Source: BBR's 10 s (draft-ietf-ccwg-bbr, `MinRTTFilterLen`).
 const AGE_MAX: Duration = Duration::from_secs(10);
+/// A check that did not bring the round trip all the way back is repeated after this.
+const AGE_IN_DOUBT: Duration = Duration::from_secs(3);
 /// A round trip this little above the base confirms it: a timer's tick.
 const TOLERANCE: Duration = Duration::from_millis(1);
 
@@ -99,8 +101,8 @@ impl Base {
             self.check = Some(Check { depth: Depth::Deep, stage: Stage::Draining, ..check });
             return None;
         }
-        self.seen_at = now;
         self.check = None;
+        self.seen_at = if is_back { now } else { now.saturating_sub(AGE_MAX - AGE_IN_DOUBT) };
         // Others may have kept a part of the queue. That we moved it at all shows that it is one.
         if is_back || rest < check.queue / 2 {
             return Some(Finding::Confirmed);

@@ -302,7 +302,8 @@ impl Controller {
         self.phase = Phase::Settling;
         self.target = self.window;
         self.loss.restart(now);
-        self.base.check(self.latest_rtt.saturating_sub(self.base.rtt().unwrap_or_default()));
+        let rtt = self.round.rtt.unwrap_or(self.latest_rtt);
+        self.base.check(rtt.saturating_sub(self.base.rtt().unwrap_or_default()));
     }
 
     fn end_round(&mut self, now: Duration) {

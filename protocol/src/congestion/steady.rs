@@ -115,7 +115,7 @@ impl Steady {
         let mut spreads = self.spreads;
         spreads.sort_by(f64::total_cmp);
         let spread = spreads[1];
-        (2.0 * spread).min(0.25 * view.base.as_secs_f64()) * view.rate
+        (2.0 * spread).min(0.4 * view.base.as_secs_f64()) * view.rate
     }
 
     /// Bytes in flight that fill the path, lost ones included, and no more.
