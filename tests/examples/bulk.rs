@@ -33,7 +33,9 @@ async fn main() -> anyhow::Result<()> {
         ["send", address, certificate, seconds] => {
             send(address.parse()?, certificate, seconds.parse()?).await
         }
-        _ => anyhow::bail!("bulk receive ADDRESS CERTIFICATE | bulk send ADDRESS CERTIFICATE SECONDS"),
+        _ => anyhow::bail!(
+            "bulk receive ADDRESS CERTIFICATE | bulk send ADDRESS CERTIFICATE SECONDS"
+        ),
     }
 }
 

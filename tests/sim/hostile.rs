@@ -30,7 +30,8 @@ fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         nanos().prop_map(Call::Wait),
         bytes().prop_map(Call::Sent),
-        (nanos(), bytes(), any::<bool>()).prop_map(|(ago, bytes, idle)| Call::Ack(ago, bytes, idle)),
+        (nanos(), bytes(), any::<bool>())
+            .prop_map(|(ago, bytes, idle)| Call::Ack(ago, bytes, idle)),
         (bytes(), any::<bool>()).prop_map(|(bytes, idle)| Call::EndAcks(bytes, idle)),
         (nanos(), bytes()).prop_map(|(ago, bytes)| Call::Loss(ago, bytes)),
         any::<u16>().prop_map(Call::Mtu),
@@ -38,11 +39,17 @@ fn call() -> impl Strategy<Value = Call> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let policy = prop_oneof![Just(Policy::Fair), Just(Policy::Low), any::<u64>().prop_map(Policy::Fixed)];
+    let policy =
+        prop_oneof![Just(Policy::Fair), Just(Policy::Low), any::<u64>().prop_map(Policy::Fixed)];
     let estimate = (any::<u64>(), nanos(), prop_oneof![0.0..1.0, Just(f64::NAN), Just(2.0)])
         .prop_map(|(rate, rtt, loss)| Estimate { rate, min_rtt: Duration::from_nanos(rtt), loss });
     (policy, proptest::option::of(any::<u64>()), proptest::option::of(estimate)).prop_map(
-        |(policy, rate_max, remembered)| Settings { policy, rate_max, remembered, ..Settings::default() },
+        |(policy, rate_max, remembered)| Settings {
+            policy,
+            rate_max,
+            remembered,
+            ..Settings::default()
+        },
     )
 }
 

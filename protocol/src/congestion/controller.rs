@@ -346,10 +346,9 @@ impl Controller {
         self.doubt_base(&view, queue);
         self.target = self.steady.handle_round(&view);
         self.follow_target(0.0);
-        self.settings.gauge.write(Reading {
-            estimate: self.estimate(),
-            window_bytes: self.window as u64,
-        });
+        self.settings
+            .gauge
+            .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
     }
 
     fn doubt_base(&mut self, view: &View, queue: Duration) {

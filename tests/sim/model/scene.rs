@@ -75,7 +75,12 @@ pub(crate) fn add(world: &mut World, settings: Settings, start: f64) -> usize {
     add_supply(world, settings, Supply::Endless, start)
 }
 
-pub(crate) fn add_supply(world: &mut World, settings: Settings, supply: Supply, start: f64) -> usize {
+pub(crate) fn add_supply(
+    world: &mut World,
+    settings: Settings,
+    supply: Supply,
+    start: f64,
+) -> usize {
     let controller = Controller::new(settings, DATAGRAM_BYTES as u16);
     world.add(Stack::Quinn, Box::new(controller), supply, Duration::from_secs_f64(start))
 }

@@ -34,7 +34,13 @@ impl Source {
 
     /// From now on content comes from elsewhere.
     pub(crate) fn set_supply(&mut self, supply: Supply, now: Duration) {
-        *self = Self { supply, since: now, before: self.next, next: self.next, lost: self.lost.split_off(0) };
+        *self = Self {
+            supply,
+            since: now,
+            before: self.next,
+            next: self.next,
+            lost: self.lost.split_off(0),
+        };
     }
 
     pub(crate) fn has_more(&self, now: Duration) -> bool {
