@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicopy_protocol::congestion::{Controller, Policy, Settings};
+use quicopy_protocol::congestion::{Controller, Estimate, Policy, Settings};
 use quicopy_tests::lab::spec::{LinkSpec, Loss};
 
 use crate::model::bbr::Bbr;
@@ -59,11 +59,28 @@ fn series() {
     for flow in var("FLOWS", "fair").split(',') {
         let (kind, start) = flow.split_once('@').unwrap_or((flow, "0"));
         let start = Duration::from_secs_f64(start.parse().expect("seconds"));
-        let ours =
-            |policy| Box::new(Controller::new(Settings { policy, ..Settings::default() }, 1452));
+        let ours = |policy| {
+            let warm = var("WARM", "");
+            let remembered = (!warm.is_empty()).then(|| {
+                let spec = link(&warm);
+                Estimate {
+                    rate: spec.rate_bps.expect("a rate") / 8 * 1452 / 1480,
+                    min_rtt: 2 * spec.delay,
+                    loss: 0.0,
+                }
+            });
+            let rate_max = var("CAP", "").parse::<f64>().ok().map(|mbit| (mbit * 1.25e5) as u64);
+            let settings = Settings { policy, remembered, rate_max, ..Settings::default() };
+            Box::new(Controller::new(settings, 1452))
+        };
         match kind {
             "cubic" => world.add(Stack::Tcp, Box::new(Cubic::new()), Supply::Endless, start),
             "bbr" => world.add(Stack::Tcp, Box::new(Bbr::new()), Supply::Endless, start),
+            _ if kind.starts_with("fixed") => {
+                let mbit: f64 = kind[5..].parse().expect("Mbit/s");
+                let policy = Policy::Fixed((mbit * 1.25e5) as u64);
+                world.add(Stack::Quinn, ours(policy), Supply::Endless, start)
+            }
             "low" => world.add(Stack::Quinn, ours(Policy::Low), Supply::Endless, start),
             _ => world.add(Stack::Quinn, ours(Policy::Fair), Supply::Endless, start),
         };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// A measurement older than this is checked. Source: BBR's 10 s (draft-ietf-ccwg-bbr, `MinRTTFilterLen`).
 const AGE_MAX: Duration = Duration::from_secs(10);
+/// A check that did not bring the round trip all the way back is repeated after this.
+const AGE_IN_DOUBT: Duration = Duration::from_secs(3);
 /// A round trip this little above the base confirms it: a timer's tick.
 const TOLERANCE: Duration = Duration::from_millis(1);
 
@@ -17,11 +19,29 @@ enum Depth {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Check {
+enum Stage {
     /// Waiting for the bytes in flight to fall.
-    Draining(Depth),
-    /// What left between the two times met the emptied queue.
-    Measuring { depth: Depth, from: Duration, until: Duration, shortest: Option<Duration> },
+    Draining,
+    /// What left between the two times met the drained queue.
+    Measuring { from: Duration, until: Duration, shortest: Option<Duration> },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    depth: Depth,
+    stage: Stage,
+    /// The queue before, as the round trip showed it.
+    queue: Duration,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Finding {
+    /// The base holds.
+    Confirmed,
+    /// Draining our part did not shorten the round trip: the path is longer now, or others fill the queue. What the
+    /// round trip fell to is the base from now on.
+    Risen,
 }
 
 /// The shortest round trip, and how it is kept true.
@@ -40,9 +60,9 @@ impl Base {
     /// What share of what the path holds may be in flight, while a check drains.
     pub(super) fn drain_share(&self) -> Option<f64> {
         match self.check? {
-            Check::Draining(Depth::Shallow) => Some(0.95),
-            Check::Draining(Depth::Deep) => Some(0.5),
-            Check::Measuring { .. } => None,
+            Check { stage: Stage::Draining, depth: Depth::Shallow, .. } => Some(0.95),
+            Check { stage: Stage::Draining, depth: Depth::Deep, .. } => Some(0.5),
+            Check { stage: Stage::Measuring { .. }, .. } => None,
         }
     }
 
@@ -50,59 +70,77 @@ impl Base {
         self.check.is_some()
     }
 
-    pub(super) fn handle_rtt(&mut self, now: Duration, sent: Duration, rtt: Duration) {
+    pub(super) fn handle_rtt(
+        &mut self,
+        now: Duration,
+        sent: Duration,
+        rtt: Duration,
+    ) -> Option<Finding> {
         if self.rtt.is_none_or(|base| rtt <= base) {
             self.rtt = Some(rtt);
             self.seen_at = now;
         }
-        let Some(Check::Measuring { depth, from, until, shortest }) = self.check else { return };
-        if sent < from {
-            return;
+        let check = self.check.as_mut()?;
+        let Stage::Measuring { from, until, shortest } = &mut check.stage else { return None };
+        if sent < *from {
+            return None;
         }
-        if sent <= until {
-            let shortest = Some(shortest.map_or(rtt, |before| before.min(rtt)));
-            self.check = Some(Check::Measuring { depth, from, until, shortest });
-            return;
+        if sent <= *until || shortest.is_none() {
+            *shortest = Some(shortest.map_or(rtt, |before| before.min(rtt)));
+            return None;
         }
-        self.conclude(now, depth, shortest.unwrap_or(rtt));
+        let shortest = shortest.unwrap_or(rtt);
+        self.conclude(now, shortest)
     }
 
-    fn conclude(&mut self, now: Duration, depth: Depth, shortest: Duration) {
-        let base = self.rtt.unwrap_or(shortest);
-        let is_confirmed = shortest <= base + TOLERANCE + base / 50;
-        if !is_confirmed && depth == Depth::Shallow {
-            self.check = Some(Check::Draining(Depth::Deep));
-            return;
+    fn conclude(&mut self, now: Duration, shortest: Duration) -> Option<Finding> {
+        let (check, base) = (self.check?, self.rtt?);
+        let rest = shortest.saturating_sub(base);
+        let is_back = rest <= TOLERANCE + base / 50;
+        if !is_back && check.depth == Depth::Shallow {
+            self.check = Some(Check { depth: Depth::Deep, stage: Stage::Draining, ..check });
+            return None;
         }
-        if !is_confirmed {
-            self.rtt = Some(shortest);
-        }
-        self.seen_at = now;
         self.check = None;
+        self.seen_at = if is_back { now } else { now.saturating_sub(AGE_MAX - AGE_IN_DOUBT) };
+        // Others may have kept a part of the queue. That we moved it at all shows that it is one.
+        if is_back || rest < check.queue / 2 {
+            return Some(Finding::Confirmed);
+        }
+        self.rtt = Some(shortest);
+        Some(Finding::Risen)
     }
 
     /// Starts a check when it is due.
-    pub(super) fn handle_round(&mut self, now: Duration) {
-        if self.check.is_none() && now.saturating_sub(self.seen_at) > AGE_MAX {
-            self.check = Some(Check::Draining(Depth::Shallow));
+    pub(super) fn handle_round(&mut self, now: Duration, queue: Duration) {
+        if now.saturating_sub(self.seen_at) > AGE_MAX {
+            self.start(Depth::Shallow, queue);
         }
     }
 
-    /// Starts a check at once: the queue is longer than ours can be.
-    pub(super) fn doubt(&mut self) {
-        if self.check.is_none() {
-            self.check = Some(Check::Draining(Depth::Deep));
-        }
+    /// Starts a check: the startup has just filled the path.
+    pub(super) fn check(&mut self, queue: Duration) {
+        self.start(Depth::Shallow, queue);
+    }
+
+    /// Starts a check: the queue is longer than ours can be.
+    pub(super) fn doubt(&mut self, queue: Duration) {
+        self.start(Depth::Deep, queue);
+    }
+
+    fn start(&mut self, depth: Depth, queue: Duration) {
+        self.check.get_or_insert(Check { depth, stage: Stage::Draining, queue });
     }
 
     /// Goes on to measure once the queue is drained. `product` is what the path holds.
     pub(super) fn handle_in_flight(&mut self, now: Duration, in_flight: u64, product: f64) {
-        let (Some(Check::Draining(depth)), Some(share)) = (self.check, self.drain_share()) else {
+        let Some(share) = self.drain_share() else { return };
+        if in_flight as f64 > share * product {
             return;
-        };
-        if in_flight as f64 <= share * product {
-            let until = now + self.rtt.unwrap_or_default() / 4;
-            self.check = Some(Check::Measuring { depth, from: now, until, shortest: None });
+        }
+        let until = now + self.rtt.unwrap_or_default() / 4;
+        if let Some(check) = &mut self.check {
+            check.stage = Stage::Measuring { from: now, until, shortest: None };
         }
     }
 }

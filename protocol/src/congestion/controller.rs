@@ -3,29 +3,49 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::base::Base;
-use super::delivery::Sampler;
+use super::base::{Base, Finding};
+use super::delivery::{Sample, Sampler};
+use super::filters::Peak;
 use super::gauge::Reading;
 use super::loss::{LossMeter, Verdict};
 use super::policy::{Estimate, Policy, Settings};
 use super::round::Round;
-use super::startup::Startup;
+use super::silence;
+use super::startup::{Look, Progress, Startup};
 use super::steady::{Steady, View};
 
 /// Window before the first round trip is known, in packets: the handshake, and what goes with it.
 const INITIAL_PACKETS: f64 = 32.0;
-/// Once it is known, a fresh path starts at this rate in bytes a second (10 Mbit/s) ...
-const INITIAL_RATE: f64 = 1.25e6;
-/// ... but with no more than this in flight.
-const INITIAL_BYTES_MAX: f64 = 256.0 * 1024.0;
+/// The window is never smaller, in packets. Source: BBR's `MinPipeCwnd`; two acknowledgements stay under way.
+const PACKETS_MIN: f64 = 4.0;
+/// Nor is it larger than a gigabyte: products of hostile figures stay numbers.
+const WINDOW_MAX: f64 = (1u64 << 30) as f64;
+/// How long the highest rate is remembered that a longer queue may have taken from us.
+const PEAK_LENGTH: Duration = Duration::from_secs(10);
+/// How much of that is taken back: a little less each time, should it belong to others now.
+const RESTORED_SHARE: f64 = 0.85;
+/// Rounds in a row with a queue that is not ours before the base is doubted: one may be somebody's burst.
+const FOREIGN_ROUNDS: u32 = 2;
+/// Share of what the path holds that is in flight while a trial of losses keeps the queue empty.
+const TRIAL_SHARE: f64 = 0.95;
+/// A line of one's own gets this much more than its product: acknowledgements that wait.
+const FIXED_GAIN: f64 = 1.05;
+const FIXED_PACKETS: f64 = 10.0;
+/// Rounds in a row that lost more than half before the window is halved, whatever the policy.
+const HOPELESS_ROUNDS: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Startup(Startup),
+    /// The startup is over, its queue not yet drained: what is lost meanwhile says nothing new.
+    Settling,
     Steady,
 }
 
 /// The congestion controller of one path.
+///
+/// Tell it what happened through `handle_*`, in the order of time, and ask for the [`window`](Self::window). Times are
+/// since a start of the caller's choice.
 #[derive(Clone, Debug)]
 pub struct Controller {
     settings: Settings,
@@ -45,112 +65,114 @@ pub struct Controller {
     in_flight_at_ack: u64,
     /// Delivery rates of this round and the one before.
     rates: [f64; 2],
-    /// Rounds in a row with a queue that is not ours.
+    /// The highest delivery rate of the last seconds.
+    peak: Peak,
     foreign_rounds: u32,
-    last_ack: Duration,
+    hopeless_rounds: u32,
+    /// Halved for each run of hopeless rounds.
+    hope: f64,
+    /// When the last acknowledgement came, or the first packet left that none has answered.
+    silent_since: Duration,
     latest_rtt: Duration,
+    /// Mean of the last round.
+    mean_rtt: Duration,
 }
 
 impl Controller {
     /// A controller for a fresh path. `packet_bytes` is the UDP payload of a packet.
+    ///
+    /// What the gauge holds, from the path before, counts more than what the settings remember.
     pub fn new(settings: Settings, packet_bytes: u16) -> Self {
         let packet_bytes = f64::from(packet_bytes.max(1));
+        let remembered = settings.gauge.read().estimate.or(settings.remembered);
         Self {
-            loss: LossMeter::new(settings.remembered.map(|estimate| estimate.loss)),
+            loss: LossMeter::new(remembered.map(|estimate| estimate.loss)),
             steady: Steady::new(settings.policy),
             settings,
             packet_bytes,
             sampler: Sampler::default(),
             round: Round::new(Duration::ZERO, 0),
             base: Base::default(),
-            phase: Phase::Startup(Startup::default()),
+            phase: Phase::Startup(Startup::new(remembered)),
             window: INITIAL_PACKETS * packet_bytes,
             target: INITIAL_PACKETS * packet_bytes,
             in_flight: 0,
             in_flight_at_ack: 0,
             rates: [0.0; 2],
+            peak: Peak::new(PEAK_LENGTH),
             foreign_rounds: 0,
-            last_ack: Duration::ZERO,
+            hopeless_rounds: 0,
+            hope: 1.0,
+            silent_since: Duration::ZERO,
             latest_rtt: Duration::ZERO,
+            mean_rtt: Duration::ZERO,
         }
     }
 
-    fn rate(&self) -> f64 {
-        self.rates[0].max(self.rates[1])
-    }
-
-    fn product(&self) -> f64 {
-        self.rate() * self.base.rtt().unwrap_or_default().as_secs_f64()
+    /// Packets have another size now.
+    pub fn handle_mtu(&mut self, packet_bytes: u16) {
+        self.packet_bytes = f64::from(packet_bytes.max(1));
     }
 
     /// Packets left.
     pub fn handle_sent(&mut self, now: Duration, bytes: u64) {
-        self.sampler.handle_sent(now, self.in_flight == 0);
+        let is_idle = self.in_flight == 0;
+        if is_idle {
+            self.silent_since = self.silent_since.max(now);
+        }
+        self.sampler.handle_sent(now, is_idle);
         self.in_flight = self.in_flight.saturating_add(bytes);
     }
 
-    /// A packet that left at `sent` arrived.
-    pub fn handle_ack(&mut self, now: Duration, sent: Duration, bytes: u64) {
+    /// A packet that left at `sent` arrived. `app_limited` if there was too little to send before.
+    pub fn handle_ack(&mut self, now: Duration, sent: Duration, bytes: u64, app_limited: bool) {
+        if silence::is_outage(now.saturating_sub(self.silent_since), self.latest_rtt) {
+            self.handle_end_of_silence(now);
+        }
         let rtt = now.saturating_sub(sent).max(Duration::from_micros(1));
-        self.latest_rtt = rtt;
-        self.last_ack = now;
         let is_first = self.base.rtt().is_none();
-        self.base.handle_rtt(now, sent, rtt);
+        self.latest_rtt = rtt;
+        self.silent_since = self.silent_since.max(now);
         self.sampler.handle_ack(now, sent, bytes);
         self.round.handle_ack(rtt, bytes);
         self.loss.handle_ack(sent);
-        if is_first {
-            let initial = (INITIAL_RATE * rtt.as_secs_f64()).min(INITIAL_BYTES_MAX);
-            self.window = self.window.max(initial);
+        if let Some(finding) = self.base.handle_rtt(now, sent, rtt) {
+            self.handle_finding(finding);
         }
         if let Phase::Startup(startup) = &mut self.phase {
-            self.window += bytes as f64;
-            self.target = self.window;
-            startup.handle_rtt(rtt);
-        } else {
-            let target = self.target();
-            if self.window > target {
-                self.window = (self.window - 0.5 * bytes as f64).max(target);
-            } else {
-                self.window = target;
+            if is_first {
+                self.window = self.window.max(startup.handle_first_rtt(now, rtt));
             }
+            let growth = startup.handle_ack(sent, rtt, bytes);
+            if !app_limited {
+                self.window += growth;
+            }
+        } else {
+            self.follow_target(bytes as f64);
         }
     }
 
-    /// A batch of acknowledgements is complete.
+    /// A batch of acknowledgements is complete; so much is in flight now.
     pub fn handle_end_acks(&mut self, now: Duration, in_flight: u64, app_limited: bool) {
         self.in_flight = in_flight;
         self.in_flight_at_ack = in_flight;
         self.round.handle_end_acks();
         let Some(base) = self.base.rtt() else { return };
-        let product = self.product();
-        self.base.handle_in_flight(now, in_flight, product);
+        self.base.handle_in_flight(now, in_flight, self.product());
+        if matches!(self.phase, Phase::Settling) && in_flight as f64 <= self.target() {
+            self.phase = Phase::Steady;
+            self.loss.restart(now);
+        }
         if self.loss.is_trying() && in_flight as f64 <= self.trial_window() {
             self.loss.handle_drained(now);
         }
         let sample = self.sampler.handle_end_acks(in_flight, app_limited, base);
         if let Some(sample) = sample {
-            self.round.is_app_limited |= sample.is_app_limited;
-            let may_raise = matches!(self.phase, Phase::Startup(_)) || sample.is_app_limited;
-            if may_raise && sample.rate > self.rate() {
-                self.rates[0] = sample.rate;
-            }
+            self.handle_sample(sample);
         }
-        if let Phase::Startup(startup) = &mut self.phase {
-            let burst =
-                if self.rates[0] > 0.0 { 12.0 * self.packet_bytes / self.rates[0] } else { 0.1 };
-            if startup.handle_end_acks(base, Duration::from_secs_f64(burst.min(0.1))) {
-                // What is known to be lost by now left when the queue was empty.
-                self.loss.learn();
-                self.end_startup(now);
-                self.end_round(now);
-                return;
-            }
-            if Startup::is_overflowing(self.round.delivered, self.round.lost, self.packet_bytes) {
-                self.end_startup(now);
-                self.end_round(now);
-                return;
-            }
+        if self.try_to_end_startup(now, base) {
+            self.end_round(now);
+            return;
         }
         let Some(sample) = sample else { return };
         if self.round.is_over(now, sample.delivered_before) {
@@ -161,57 +183,62 @@ impl Controller {
         }
     }
 
-    fn end_round(&mut self, now: Duration) {
-        let round = self.round;
-        self.round = Round::new(now, self.sampler.delivered());
-        self.base.handle_round(now);
-        let (Some(rtt), Some(base)) = (round.rtt, self.base.rtt()) else { return };
-        if let Phase::Startup(startup) = &mut self.phase {
-            if round.is_app_limited || !startup.handle_round(self.rates[0]) {
-                return;
-            }
-            self.end_startup(now);
-        }
-        if self.rate() <= 0.0 || round.is_app_limited {
-            return;
-        }
-        let view = View {
-            rate: self.rate(),
-            base,
-            rtt,
-            rtt_peak: round.rtt_peak,
-            random_loss: self.loss.random(),
-            packet_bytes: self.packet_bytes,
+    /// Packets were lost, the last of them sent at `sent`.
+    pub fn handle_loss(&mut self, sent: Duration, bytes: u64) {
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        self.round.handle_loss(bytes);
+        self.loss.handle_loss(sent, bytes as f64 / self.packet_bytes);
+    }
+
+    /// What is known of the path; `None` until content was measured.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let rate = self.rate() as u64;
+        let min_rtt = self.base.rtt()?;
+        (rate > 0).then_some(Estimate { rate, min_rtt, loss: self.loss.random() })
+    }
+
+    /// Bytes that may be in flight before anything is known.
+    pub fn initial_window(&self) -> u64 {
+        (INITIAL_PACKETS * self.packet_bytes) as u64
+    }
+
+    /// Bytes that may be in flight.
+    pub fn window(&self, now: Duration) -> u64 {
+        let mut window = match (self.settings.policy, self.base.rtt()) {
+            (Policy::Fixed(rate), Some(base)) => self.fixed_window(rate, base),
+            (Policy::Fixed(_) | Policy::Fair | Policy::Low, _) => self.window,
         };
-        self.steady.note_peak(&view);
-        let was_trying = self.loss.is_trying();
-        let verdict = self.loss.handle_round(now);
-        if verdict == Verdict::Overflow {
-            self.steady.handle_overflow();
+        if let Some(rate) = self.settings.rate_max {
+            // What is in flight arrives once a round trip, however long that is.
+            let rtt = self.mean_rtt.max(self.base.rtt().unwrap_or_default());
+            window = window.min(rate as f64 * rtt.as_secs_f64()).max(2.0 * self.packet_bytes);
         }
-        if was_trying || self.loss.is_trying() {
-            return;
+        window = (self.hope * window).clamp(PACKETS_MIN * self.packet_bytes, WINDOW_MAX);
+        let silent = now.saturating_sub(self.silent_since);
+        let credit = silence::credit_packets(silent, self.latest_rtt);
+        if credit > 0.0 {
+            window = window.max(self.in_flight_at_ack as f64) + credit * self.packet_bytes;
         }
-        if self.steady.is_foreign(&view) {
-            self.foreign_rounds += 1;
-            if self.foreign_rounds >= 3 {
-                self.foreign_rounds = 0;
-                self.base.doubt();
-            }
-        } else {
-            self.foreign_rounds = 0;
-        }
-        self.target = self.steady.handle_round(&view);
-        self.settings
-            .gauge
-            .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
+        window as u64
     }
 
-    fn end_startup(&mut self, now: Duration) {
-        self.phase = Phase::Steady;
-        self.loss.restart(now);
+    fn fixed_window(&self, rate: u64, base: Duration) -> f64 {
+        let product = rate as f64 * base.as_secs_f64() / (1.0 - self.loss.random());
+        let window = FIXED_GAIN * product + FIXED_PACKETS * self.packet_bytes;
+        self.base.drain_share().map_or(window, |share| window.min(share * self.product()))
     }
 
+    /// Delivery rate in bytes a second: the better of two rounds, since one may have met a gap.
+    fn rate(&self) -> f64 {
+        self.rates[0].max(self.rates[1])
+    }
+
+    /// Bytes that the path holds without a queue.
+    fn product(&self) -> f64 {
+        self.rate() * self.base.rtt().unwrap_or_default().as_secs_f64()
+    }
+
+    /// The window that the present moment asks for.
     fn target(&self) -> f64 {
         let mut target = self.target;
         if let Some(share) = self.base.drain_share() {
@@ -224,71 +251,175 @@ impl Controller {
     }
 
     fn trial_window(&self) -> f64 {
-        0.95 * self.product() / (1.0 - self.loss.random())
+        TRIAL_SHARE * self.product() / (1.0 - self.loss.random())
     }
 
-    /// Packets were lost.
-    pub fn handle_loss(&mut self, _now: Duration, sent: Duration, bytes: u64) {
-        self.in_flight = self.in_flight.saturating_sub(bytes);
-        self.round.lost += bytes;
-        self.loss.handle_loss(sent, bytes as f64 / self.packet_bytes);
+    /// Moves the window towards its target, now that so much has arrived.
+    fn follow_target(&mut self, bytes: f64) {
+        let target = self.target();
+        // Far above it, the queue itself is the trouble.
+        let share = if self.window > 1.5 * target { 1.0 } else { 0.5 };
+        self.window = (self.window - share * bytes).max(target);
     }
 
-    /// Packets have another size now.
-    pub fn handle_mtu(&mut self, packet_bytes: u16) {
-        self.packet_bytes = f64::from(packet_bytes.max(1));
+    fn handle_sample(&mut self, sample: Sample) {
+        self.round.is_app_limited |= sample.is_app_limited;
+        // Within a round only a flow that is still growing, or that lacks content, is believed: upwards.
+        let is_early = matches!(self.phase, Phase::Startup(_)) || sample.is_app_limited;
+        if is_early && sample.rate > self.rate() {
+            self.rates[0] = sample.rate;
+        }
     }
 
-    /// What is known of the path.
-    pub fn estimate(&self) -> Option<Estimate> {
+    fn try_to_end_startup(&mut self, now: Duration, base: Duration) -> bool {
         let rate = self.rate();
-        Some(Estimate { rate: rate as u64, min_rtt: self.base.rtt()?, loss: self.loss.random() })
-            .filter(|estimate| estimate.rate > 0)
+        let Phase::Startup(startup) = &mut self.phase else { return false };
+        let look = Look {
+            base,
+            rate,
+            delivered: self.round.delivered,
+            lost: self.round.lost,
+            packet_bytes: self.packet_bytes,
+        };
+        let queue = self.round.rtt_peak.saturating_sub(base);
+        match startup.handle_end_acks(&look) {
+            Progress::Growing => return false,
+            Progress::Full => {
+                // What is known to be lost by now left when the queue was empty.
+                self.loss.learn();
+            }
+            Progress::Overflowing => self.steady.handle_startup_overflow(queue),
+            Progress::Confirmed => {
+                self.rates = [rate.max(startup.remembered_rate()); 2];
+                self.window = self.window.max(self.product());
+            }
+        }
+        self.end_startup(now);
+        rate > 0.0
     }
 
-    /// Bytes that may be in flight before anything is known.
-    pub fn initial_window(&self) -> u64 {
-        (INITIAL_PACKETS * self.packet_bytes) as u64
+    fn end_startup(&mut self, now: Duration) {
+        self.phase = Phase::Settling;
+        self.target = self.window;
+        self.loss.restart(now);
+        let rtt = self.round.rtt.unwrap_or(self.latest_rtt);
+        self.base.check(rtt.saturating_sub(self.base.rtt().unwrap_or_default()));
     }
 
-    /// Bytes that may be in flight.
-    pub fn window(&self, now: Duration) -> u64 {
-        let mut window = self.window;
-        let silent = now.saturating_sub(self.last_ack);
-        let patience = (3 * self.latest_rtt).max(Duration::from_secs(1));
-        let mut credit = 0.0;
-        if silent > patience {
-            let quarters = (silent - patience).as_millis() as f64 / 250.0;
-            credit = 2.0 * quarters * self.packet_bytes;
-            window = window.max(self.in_flight_at_ack as f64);
+    fn end_round(&mut self, now: Duration) {
+        let round = self.round;
+        self.round = Round::new(now, self.sampler.delivered());
+        let (Some(rtt), Some(base)) = (round.rtt, self.base.rtt()) else { return };
+        self.mean_rtt = round.rtt_mean();
+        self.judge_hope(&round);
+        let queue = rtt.saturating_sub(base);
+        self.base.handle_round(now, queue);
+        if round.is_app_limited || self.rate() <= 0.0 {
+            return;
         }
-        if let Policy::Fixed(rate) = self.settings.policy
-            && let Some(base) = self.base.rtt()
-        {
-            window = 1.05 * rate as f64 * base.as_secs_f64();
+        if let Phase::Startup(startup) = &mut self.phase {
+            if !startup.handle_round(self.rates[0]) {
+                return;
+            }
+            self.end_startup(now);
         }
-        (window.max(4.0 * self.packet_bytes) + credit) as u64
+        self.peak.insert(now, self.rates[0]);
+        let view = View {
+            rate: self.rate(),
+            base,
+            rtt,
+            rtt_peak: round.rtt_peak,
+            spread: round.rtt_spread(),
+            random_loss: self.loss.random(),
+            packet_bytes: self.packet_bytes,
+        };
+        self.steady.note(&view);
+        if matches!(self.phase, Phase::Steady) {
+            let was_trying = self.loss.is_trying();
+            if self.loss.handle_round(now) == Verdict::Overflow {
+                self.steady.handle_overflow();
+            }
+            if was_trying || self.loss.is_trying() {
+                return;
+            }
+        }
+        self.doubt_base(&view, queue);
+        self.target = self.steady.handle_round(&view);
+        self.follow_target(0.0);
+        self.settings
+            .gauge
+            .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
+    }
+
+    fn doubt_base(&mut self, view: &View, queue: Duration) {
+        if self.base.is_checking() {
+            self.steady.pause();
+            return;
+        }
+        if !self.steady.is_foreign(view, self.peak.get()) {
+            self.foreign_rounds = 0;
+            return;
+        }
+        self.foreign_rounds += 1;
+        if self.foreign_rounds >= FOREIGN_ROUNDS {
+            self.foreign_rounds = 0;
+            self.base.doubt(queue);
+        }
+    }
+
+    fn handle_finding(&mut self, finding: Finding) {
+        match (finding, self.settings.policy) {
+            (Finding::Confirmed, _) | (Finding::Risen, Policy::Low) => {}
+            (Finding::Risen, Policy::Fair | Policy::Fixed(_)) => {
+                // We gave way to something that was not our queue: take back what we had.
+                let rate = (RESTORED_SHARE * self.peak.get()).max(self.rate());
+                self.peak = Peak::new(PEAK_LENGTH);
+                self.rates = [rate; 2];
+                self.target = self.target.max(self.product());
+            }
+        }
+    }
+
+    /// The path answers after a silence: what was known still holds, what left before says nothing.
+    fn handle_end_of_silence(&mut self, now: Duration) {
+        self.sampler.restart(now);
+        self.loss.restart(now);
+        self.round = Round::new(now, self.sampler.delivered());
+    }
+
+    fn judge_hope(&mut self, round: &Round) {
+        if round.lost <= round.delivered {
+            self.hopeless_rounds = 0;
+            self.hope = (1.25 * self.hope).min(1.0);
+            return;
+        }
+        self.hopeless_rounds += 1;
+        if self.hopeless_rounds >= HOPELESS_ROUNDS {
+            self.hopeless_rounds = 0;
+            self.hope *= 0.5;
+        }
     }
 }
 
 impl fmt::Display for Controller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let doing = match (&self.phase, self.base.is_checking(), self.loss.is_trying()) {
+            (Phase::Startup(_), _, _) => "startup",
+            (_, true, _) => "checks the base",
+            (_, _, true) => "tries the loss",
+            (Phase::Settling, _, _) => "settles",
+            (Phase::Steady, _, _) => "steady",
+        };
         write!(
             f,
-            "{} W {:.0} pk, x {:.1} Mbit/s, base {:.1} ms, rtt {:.1}, p {:.4}, v {:.1}, dmax {:.1} ms{}",
-            if matches!(self.phase, Phase::Steady) { "steady" } else { "startup" },
+            "window {:.0} packets, {:.1} Mbit/s, base {:.1} ms, round trip {:.1} ms, loss {:.2} %, {}, {doing}",
             self.window / self.packet_bytes,
             self.rate() * 8e-6,
-            self.base.rtt().unwrap_or_default().as_secs_f64() * 1e3,
-            self.latest_rtt.as_secs_f64() * 1e3,
-            self.loss.random(),
-            self.steady.velocity(),
-            self.steady.delay_max() * 1e3,
-            match (self.base.is_checking(), self.loss.is_trying()) {
-                (true, _) => " checking",
-                (_, true) => " trying",
-                _ => "",
-            },
+            ms(self.base.rtt().unwrap_or_default()),
+            ms(self.latest_rtt),
+            self.loss.random() * 100.0,
+            self.steady,
         )
     }
 }

@@ -72,6 +72,14 @@ impl Sampler {
         });
     }
 
+    /// Forgets what left before: the path was silent, and says nothing of its rate.
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.records.clear();
+        self.newest = None;
+        self.first_sent = now;
+        self.delivered_at = now;
+    }
+
     /// Counts a packet as delivered. One that was never seen leaving counts, but gives no sample.
     pub(super) fn handle_ack(&mut self, now: Duration, sent: Duration, bytes: u64) {
         self.delivered = self.delivered.saturating_add(bytes);

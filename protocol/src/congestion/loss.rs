@@ -61,7 +61,7 @@ pub(super) struct LossMeter {
 impl LossMeter {
     pub(super) fn new(remembered: Option<f64>) -> Self {
         Self {
-            random: remembered.unwrap_or(0.0).clamp(0.0, 0.5),
+            random: remembered.filter(|share| (0.0..=0.5).contains(share)).unwrap_or(0.0),
             judgements: if remembered.is_some() { 5 } else { 0 },
             since: Duration::ZERO,
             tally: Tally::default(),

@@ -20,10 +20,12 @@
 mod base;
 mod controller;
 mod delivery;
+mod filters;
 mod gauge;
 mod loss;
 mod policy;
 mod round;
+mod silence;
 mod startup;
 mod steady;
 

@@ -19,6 +19,9 @@ pub(super) struct Round {
     /// the receiver's waiting left out.
     pub(super) rtt_peak: Duration,
     batch: Option<Duration>,
+    /// Sum and number of its round trips.
+    rtt_sum: Duration,
+    rtt_count: u32,
     pub(super) delivered: u64,
     pub(super) lost: u64,
     /// Whether a packet of it left while there was too little to send.
@@ -33,6 +36,8 @@ impl Round {
             rtt: None,
             rtt_peak: Duration::ZERO,
             batch: None,
+            rtt_sum: Duration::ZERO,
+            rtt_count: 0,
             delivered: 0,
             lost: 0,
             is_app_limited: false,
@@ -42,7 +47,23 @@ impl Round {
     pub(super) fn handle_ack(&mut self, rtt: Duration, bytes: u64) {
         self.rtt = Some(self.rtt.map_or(rtt, |shortest| shortest.min(rtt)));
         self.batch = Some(self.batch.map_or(rtt, |shortest| shortest.min(rtt)));
-        self.delivered += bytes;
+        self.rtt_sum = self.rtt_sum.saturating_add(rtt);
+        self.rtt_count = self.rtt_count.saturating_add(1);
+        self.delivered = self.delivered.saturating_add(bytes);
+    }
+
+    /// The mean round trip.
+    pub(super) fn rtt_mean(&self) -> Duration {
+        self.rtt_sum / self.rtt_count.max(1)
+    }
+
+    /// By how much the mean round trip exceeds the shortest.
+    pub(super) fn rtt_spread(&self) -> Duration {
+        self.rtt_mean().saturating_sub(self.rtt.unwrap_or_default())
+    }
+
+    pub(super) fn handle_loss(&mut self, bytes: u64) {
+        self.lost = self.lost.saturating_add(bytes);
     }
 
     pub(super) fn handle_end_acks(&mut self) {

@@ -2,17 +2,63 @@
 
 use std::time::Duration;
 
+use super::policy::Estimate;
+
+/// A fresh path starts at this rate in bytes a second (10 Mbit/s), once its round trip is known ...
+const INITIAL_RATE: f64 = 1.25e6;
+/// ... but with no more than this in flight: ten times what RFC 6928 allows, spread over a round trip.
+const INITIAL_BYTES_MAX: f64 = 256.0 * 1024.0;
 /// Shortest round trip of so many packets is compared with the base. Source: HyStart++ (RFC 9406), `N_RTT_SAMPLE`.
 const SAMPLES: u32 = 8;
 /// ... and of so many acknowledgements, since all but the last packet of one waited for it.
 const BATCHES: u32 = 3;
+/// Packets that quinn's pacer lets go at once, and two more: they wait for each other.
+const BURST_PACKETS: f64 = 12.0;
 /// Lost packets, and their share of a round, beyond which the queue must be running over.
 const LOST_PACKETS: f64 = 24.0;
 const LOST_SHARE: f64 = 0.08;
+/// Share of the remembered product that is in flight at once. Source: draft-ietf-tsvwg-careful-resume, section 3.
+const JUMP_SHARE: f64 = 0.5;
+/// Share of the jump that must have arrived without a queue before the rest is believed.
+const CONFIRMING_SHARE: f64 = 0.25;
+
+/// What the startup has found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// There is more to find.
+    Growing,
+    /// The queue has begun to fill.
+    Full,
+    /// The queue runs over.
+    Overflowing,
+    /// The remembered rate holds.
+    Confirmed,
+}
+
+/// A round so far, in bytes, and what it says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) base: Duration,
+    /// Delivery rate, bytes a second; 0 if unknown.
+    pub(super) rate: f64,
+    pub(super) delivered: u64,
+    pub(super) lost: u64,
+    pub(super) packet_bytes: f64,
+}
+
+/// Bytes acknowledged since the window jumped to a part of what is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    from: Duration,
+    bytes: f64,
+    arrived: f64,
+}
 
 /// Doubles the window each round trip until the path shows that it is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Startup {
+    remembered: Option<Estimate>,
+    jump: Option<Jump>,
     shortest: Option<Duration>,
     samples: u32,
     batches: u32,
@@ -21,27 +67,66 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    pub(super) fn handle_rtt(&mut self, rtt: Duration) {
+    pub(super) fn new(remembered: Option<Estimate>) -> Self {
+        Self { remembered, ..Self::default() }
+    }
+
+    /// The rate that is confirmed or doubted, if one is remembered.
+    pub(super) fn remembered_rate(&self) -> f64 {
+        self.remembered.map_or(0.0, |estimate| estimate.rate as f64)
+    }
+
+    /// The window to begin with, now that the round trip is known.
+    ///
+    /// What is remembered counts only if the round trip is about the remembered one: else it is another path.
+    pub(super) fn handle_first_rtt(&mut self, now: Duration, rtt: Duration) -> f64 {
+        let fresh = (INITIAL_RATE * rtt.as_secs_f64()).min(INITIAL_BYTES_MAX);
+        self.remembered = self.remembered.filter(|estimate| {
+            let saved = estimate.min_rtt;
+            rtt >= saved / 2 && rtt <= 2 * saved + Duration::from_millis(10)
+        });
+        let Some(estimate) = self.remembered else { return fresh };
+        let bytes = JUMP_SHARE * estimate.rate as f64 * estimate.min_rtt.min(rtt).as_secs_f64();
+        if bytes <= fresh {
+            self.remembered = None;
+            return fresh;
+        }
+        self.jump = Some(Jump { from: now, bytes, arrived: 0.0 });
+        bytes
+    }
+
+    /// A packet arrived; says by how many bytes the window grows.
+    pub(super) fn handle_ack(&mut self, sent: Duration, rtt: Duration, bytes: u64) -> f64 {
         self.shortest = Some(self.shortest.map_or(rtt, |shortest| shortest.min(rtt)));
         self.samples += 1;
+        if let Some(jump) = self.jump.as_mut().filter(|jump| sent >= jump.from) {
+            jump.arrived += bytes as f64;
+        }
+        bytes as f64
     }
 
-    /// Whether the queue has begun to fill. `burst` is the time that our own bursts may wait.
-    pub(super) fn handle_end_acks(&mut self, base: Duration, burst: Duration) -> bool {
+    pub(super) fn handle_end_acks(&mut self, look: &Look) -> Progress {
+        let delivered = look.delivered as f64 / look.packet_bytes;
+        let lost = look.lost as f64 / look.packet_bytes;
+        if lost >= LOST_PACKETS && lost > LOST_SHARE * (delivered + lost) {
+            return Progress::Overflowing;
+        }
         self.batches += 1;
         if self.samples < SAMPLES || self.batches < BATCHES {
-            return false;
+            return Progress::Growing;
         }
-        let margin = (base / 16).clamp(Duration::from_millis(4), Duration::from_millis(16));
-        let shortest = self.shortest.take();
+        let shortest = self.shortest.take().unwrap_or_default();
         (self.samples, self.batches) = (0, 0);
-        shortest.is_some_and(|rtt| rtt > base + margin + burst)
-    }
-
-    /// Whether the queue overflows.
-    pub(super) fn is_overflowing(delivered: u64, lost: u64, packet_bytes: f64) -> bool {
-        let (delivered, lost) = (delivered as f64 / packet_bytes, lost as f64 / packet_bytes);
-        lost >= LOST_PACKETS && lost > LOST_SHARE * (delivered + lost)
+        let margin = (look.base / 16).clamp(Duration::from_millis(4), Duration::from_millis(16));
+        let rate = look.rate.max(self.remembered_rate()).max(INITIAL_RATE);
+        let burst = Duration::from_secs_f64((BURST_PACKETS * look.packet_bytes / rate).min(0.1));
+        if shortest > look.base + margin + burst {
+            return Progress::Full;
+        }
+        match self.jump {
+            Some(jump) if jump.arrived >= CONFIRMING_SHARE * jump.bytes => Progress::Confirmed,
+            Some(_) | None => Progress::Growing,
+        }
     }
 
     /// Whether the rate has stopped growing: less than a quarter in three rounds, as in BBR.

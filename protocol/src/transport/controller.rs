@@ -52,14 +52,14 @@ impl QuinnController for Adapter {
         now: Instant,
         sent: Instant,
         bytes: u64,
-        _app_limited: bool,
+        app_limited: bool,
         _rtt: &RttEstimator,
     ) {
         if sent < self.started {
             // It went another way.
             return;
         }
-        self.controller.handle_ack(self.since(now), self.since(sent), bytes);
+        self.controller.handle_ack(self.since(now), self.since(sent), bytes, app_limited);
     }
 
     fn on_end_acks(
@@ -74,12 +74,12 @@ impl QuinnController for Adapter {
 
     fn on_congestion_event(
         &mut self,
-        now: Instant,
+        _now: Instant,
         sent: Instant,
         _is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
-        self.controller.handle_loss(self.since(now), self.since(sent), lost_bytes);
+        self.controller.handle_loss(self.since(sent), lost_bytes);
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {

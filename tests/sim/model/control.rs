@@ -25,16 +25,16 @@ impl Control for Controller {
         self.handle_sent(now, bytes);
     }
 
-    fn on_ack(&mut self, now: Duration, sent: Duration, bytes: u64, _app_limited: bool) {
-        self.handle_ack(now, sent, bytes);
+    fn on_ack(&mut self, now: Duration, sent: Duration, bytes: u64, app_limited: bool) {
+        self.handle_ack(now, sent, bytes, app_limited);
     }
 
     fn on_end_acks(&mut self, now: Duration, in_flight: u64, app_limited: bool) {
         self.handle_end_acks(now, in_flight, app_limited);
     }
 
-    fn on_loss(&mut self, now: Duration, sent: Duration, _persistent: bool, bytes: u64) {
-        self.handle_loss(now, sent, bytes);
+    fn on_loss(&mut self, _now: Duration, sent: Duration, _persistent: bool, bytes: u64) {
+        self.handle_loss(sent, bytes);
     }
 
     fn window(&self, now: Duration) -> u64 {

@@ -7,6 +7,7 @@ pub(crate) mod pacer;
 pub(crate) mod packet;
 pub(crate) mod receiver;
 pub(crate) mod rtt;
+pub(crate) mod scene;
 pub(crate) mod sender;
 pub(crate) mod source;
 pub(crate) mod world;

@@ -20,29 +20,42 @@ pub(crate) enum Supply {
 #[derive(Debug)]
 pub(crate) struct Source {
     supply: Supply,
-    started: Duration,
+    /// Since when it comes from there, and how many pieces had come before.
+    since: Duration,
+    before: u64,
     next: u64,
     lost: VecDeque<u64>,
 }
 
 impl Source {
-    pub(crate) fn new(supply: Supply, started: Duration) -> Self {
-        Self { supply, started, next: 0, lost: VecDeque::new() }
+    pub(crate) fn new(supply: Supply, since: Duration) -> Self {
+        Self { supply, since, before: 0, next: 0, lost: VecDeque::new() }
+    }
+
+    /// From now on content comes from elsewhere.
+    pub(crate) fn set_supply(&mut self, supply: Supply, now: Duration) {
+        *self = Self {
+            supply,
+            since: now,
+            before: self.next,
+            next: self.next,
+            lost: self.lost.split_off(0),
+        };
     }
 
     pub(crate) fn has_more(&self, now: Duration) -> bool {
-        now >= self.started && (!self.lost.is_empty() || self.next < self.made(now))
+        now >= self.since && (!self.lost.is_empty() || self.next < self.made(now))
     }
 
     /// When there is more, if there is nothing now.
     pub(crate) fn next_at(&self, now: Duration) -> Option<Duration> {
-        if now < self.started {
-            return Some(self.started);
+        if now < self.since {
+            return Some(self.since);
         }
         match self.supply {
             Supply::Trickle(rate) if self.next >= self.made(now) => {
-                let seconds = ((self.next + 1) * CONTENT_BYTES) as f64 / rate;
-                Some(self.started + Duration::from_secs_f64(seconds) + Duration::from_nanos(1))
+                let seconds = ((self.next - self.before + 1) * CONTENT_BYTES) as f64 / rate;
+                Some(self.since + Duration::from_secs_f64(seconds) + Duration::from_nanos(1))
             }
             Supply::Trickle(_) | Supply::Endless | Supply::Bytes(_) => None,
         }
@@ -73,7 +86,8 @@ impl Source {
             Supply::Endless => u64::MAX,
             Supply::Bytes(bytes) => bytes.div_ceil(CONTENT_BYTES),
             Supply::Trickle(rate) => {
-                ((now - self.started).as_secs_f64() * rate) as u64 / CONTENT_BYTES
+                let seconds = now.saturating_sub(self.since).as_secs_f64();
+                self.before + (seconds * rate) as u64 / CONTENT_BYTES
             }
         }
     }
