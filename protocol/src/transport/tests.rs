@@ -302,6 +302,7 @@ async fn compressed_frames_that_break_the_rules_close_the_connection() {
     let cancel = Cancel { want: WantId(1) };
     let frame = |message: Message| crate::codec::encode(&message).unwrap().to_vec();
     let content = frame(chunk(1, 500));
+    let mut cases = tokio::task::JoinSet::new();
     for (bytes, streams, lane, text) in [
         // What would be content becomes a breach only by how it comes.
         (compressed(&frame(cancel.into())), 1, 3, "on the Content lane"),
@@ -313,7 +314,11 @@ async fn compressed_frames_that_break_the_rules_close_the_connection() {
         (vec![0, 0, 0, 0, 0x56, 0], 1, 2, "does not say its length"),
         (vec![0xff, 0xff, 0xff, 0, 0x56, 0], 1, 3, "are allowed"),
     ] {
-        assert_protocol(breach(&bytes, streams, lane).await, text);
+        cases.spawn(async move { (breach(&bytes, streams, lane).await, text) });
+    }
+    while let Some(case) = cases.join_next().await {
+        let (error, text) = case.unwrap();
+        assert_protocol(error, text);
     }
 }
 
