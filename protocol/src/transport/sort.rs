@@ -36,8 +36,9 @@ const LINGER_MIN: Duration = Duration::from_millis(1);
 const LINGER_MAX: Duration = Duration::from_millis(4);
 /// What is smaller when it must leave would not shrink.
 const DENSE_BYTES_MIN: usize = 256;
-/// How often the effort is thought over.
+/// How often the effort is thought over, and how soon after a time with little to send: a fast link shows itself at once.
 const REGULATE_INTERVAL: Duration = Duration::from_millis(250);
+const REGULATE_FIRST: Duration = Duration::from_millis(50);
 /// Level of lanes that carry little, whatever the link.
 const LEVEL_STEADY: i32 = 3;
 
@@ -155,6 +156,7 @@ pub(super) struct Sorter {
     linger: Duration,
     /// When the dense batch has waited long enough.
     linger_until: Instant,
+    interval: Duration,
     watch: Watch,
 }
 
@@ -199,6 +201,7 @@ impl Sorter {
             ended: false,
             linger: Duration::ZERO,
             linger_until: now,
+            interval: REGULATE_FIRST,
             watch: Watch::new(now, &outlets.meter, 0),
             outlets,
         }
@@ -299,13 +302,15 @@ impl Sorter {
     fn regulate(&mut self) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.watch.since);
-        if elapsed < REGULATE_INTERVAL {
+        if elapsed < self.interval {
             return;
         }
         let stats = self.connection.stats();
         self.linger = linger(stats.path.rtt);
         let next = Watch::new(now, &self.outlets.meter, stats.udp_tx.bytes);
         let last = std::mem::replace(&mut self.watch, next);
+        let is_quiet = last.starved > elapsed / 2;
+        self.interval = if is_quiet { REGULATE_FIRST } else { REGULATE_INTERVAL };
         let Choice::Regulated(regulator) = &mut self.choice else { return };
         let round_trip = stats.path.rtt.max(Duration::from_micros(1));
         let interval = Interval {
@@ -323,9 +328,7 @@ impl Sorter {
         let before = regulator.effort();
         regulator.handle_interval(&interval);
         let after = regulator.effort();
-        if after != before {
-            tracing::debug!(?before, ?after, ?interval, "compressing otherwise");
-        }
+        tracing::trace!(?before, ?after, ?interval, "effort");
     }
 }
 
