@@ -138,8 +138,9 @@ struct Hostile {
 
 impl Hostile {
     async fn new(connection: Connection) -> Self {
-        let link =
-            sender_link(connection, Capacities::default(), Compression::Auto).await.expect("streams");
+        let link = sender_link(connection, Capacities::default(), Compression::Auto)
+            .await
+            .expect("streams");
         Self { link }
     }
 

@@ -11,7 +11,9 @@ use quicopy_protocol::message::{JobId, Message, OpenJob, Origin, Refused};
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::transport::pairing::PairingSender;
-use quicopy_protocol::transport::{Compression, Connection, Dialer, export_keying_material, sender_link};
+use quicopy_protocol::transport::{
+    Compression, Connection, Dialer, export_keying_material, sender_link,
+};
 use quicopy_protocol::version;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
