@@ -1,8 +1,8 @@
 //! Sockets: links over QUIC. Only with the feature `transport`.
 //!
 //! [`Listener`] and [`Dialer`] own a UDP socket each and give connections whose TLS handshake is over; [`sender_link`]
-//! and [`agent_link`] turn a connection into a [`link`](crate::link), a pump task a stream; [`pairing`] carries the
-//! few messages of a pairing. What may be said and when is the [`session`](crate::session)'s affair.
+//! and [`agent_link`] turn a connection into a [`link`](crate::link), a pump task a stream, and compress what shrinks if both
+//! sides can ([`Compression`]); [`pairing`] carries the few messages of a pairing. What may be said and when is the [`session`](crate::session)'s affair.
 
 mod accept;
 mod compress;

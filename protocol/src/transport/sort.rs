@@ -79,15 +79,17 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     compressing_nanos: AtomicU64,
+    dense: AtomicU64,
     squeezed: AtomicU64,
     written: AtomicU64,
 }
 
 impl Meter {
-    pub(super) fn compressed(&self, took: Duration, bytes: usize) {
+    pub(super) fn compressed(&self, took: Duration, dense_bytes: usize, squeezed_bytes: usize) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.compressing_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.squeezed.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.dense.fetch_add(dense_bytes as u64, Ordering::Relaxed);
+        self.squeezed.fetch_add(squeezed_bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn wrote(&self, bytes: usize) {
@@ -166,6 +168,7 @@ struct Watch {
     starved: Duration,
     taken: u64,
     compressing_nanos: u64,
+    dense: u64,
     squeezed: u64,
     written: u64,
     sent: u64,
@@ -320,6 +323,7 @@ impl Sorter {
                 self.watch.compressing_nanos - last.compressing_nanos,
             ),
             taken: last.taken,
+            dense: self.watch.dense - last.dense,
             squeezed: self.watch.squeezed - last.squeezed,
             written: self.watch.written - last.written,
             sent: self.watch.sent - last.sent,
@@ -339,6 +343,7 @@ impl Watch {
             starved: Duration::ZERO,
             taken: 0,
             compressing_nanos: meter.compressing_nanos.load(Ordering::Relaxed),
+            dense: meter.dense.load(Ordering::Relaxed),
             squeezed: meter.squeezed.load(Ordering::Relaxed),
             written: meter.written.load(Ordering::Relaxed),
             sent,

@@ -10,11 +10,17 @@ use crate::codec::{Encoded, FRAME_HEAD_BYTES};
 use crate::limits::{EXPANDED_BYTES_MAX, ZSTD_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
 use crate::message::ZSTD;
 
-/// From this level on zstd's own tables would take 12 MiB and more a context. A quarter of that costs a hundredth of the ratio
-/// (measured on source code, a window of 2 MiB).
-const TABLES_BOUND_LEVEL: i32 = 6;
-/// Entries of those tables, as a power of two: 2 MiB each, some 6 MiB for the context.
-const TABLES_LOG: u32 = 19;
+/// Entries of zstd's tables, as a power of two; 0 is what the level says. From level 6 on that would be 12 MiB and more a
+/// context; so bounded it is some 5 MiB, and costs a hundredth of the ratio (measured on source code).
+fn tables_log(level: i32) -> u32 {
+    match level {
+        ..6 => 0,
+        6..13 => 19,
+        // Trees, with two links an entry.
+        13.. => 18,
+    }
+}
+
 /// What a frame needs beside its content: the head, `length`, and the end and the beginning of a zstd frame.
 const SLACK_BYTES: usize = 64;
 
@@ -77,8 +83,7 @@ impl Compressor {
 
     fn begin(&mut self, level: i32) -> Result<(), usize> {
         self.level = Some(level);
-        // 0 is whatever the level says.
-        let tables = if level < TABLES_BOUND_LEVEL { 0 } else { TABLES_LOG };
+        let tables = tables_log(level);
         for parameter in [
             CParameter::CompressionLevel(level),
             CParameter::WindowLog(ZSTD_WINDOW_LOG_MAX),
@@ -240,7 +245,7 @@ mod tests {
             let mut compressor = Compressor::new();
             compressor.frame(&sample, level).unwrap();
             let bytes = compressor.context.sizeof();
-            assert!(bytes <= 8 << 20, "level {level}: {bytes}");
+            assert!(bytes <= 6 << 20, "level {level}: {bytes}");
         }
         let (mut compressor, mut expander) = (Compressor::new(), Expander::new());
         expander.expand(&body(&compressor.frame(&sample, 19).unwrap())).unwrap();

@@ -20,6 +20,8 @@ const LADDER: &[(i32, f64)] = &[
 ];
 /// How far ahead of the link compressing shall keep.
 const AHEAD: f64 = 2.0;
+/// What shrinks to no less gains nothing from a harder level: small files that are compressed already, which no probe sees.
+const VAIN: f64 = 0.95;
 /// Share of the time from which on compressors are what the others wait for: more than they need to be twice ahead.
 const BUSY: f64 = 0.65;
 /// While so much waits to leave, nobody is behind.
@@ -58,7 +60,9 @@ pub(in super::super) struct Interval {
     pub(in super::super) compressing: Duration,
     /// Bytes taken from those who send.
     pub(in super::super) taken: u64,
-    /// Bytes that came out of compressors.
+    /// Bytes that went into compressors.
+    pub(in super::super) dense: u64,
+    /// Bytes that came out of them.
     pub(in super::super) squeezed: u64,
     /// Bytes written to streams, compressed or not.
     pub(in super::super) written: u64,
@@ -109,11 +113,13 @@ impl Regulator {
         self.wait = self.wait.saturating_sub(1);
         // Heads and what is sent again make this fall by some hundredths of what is sent: it forgets, and never runs away.
         self.backlog = (self.backlog + interval.written).saturating_sub(interval.sent);
-        if interval.starved > interval.elapsed / 2 || interval.elapsed.is_zero() {
-            // Whoever reads the files is the slowest here, and nothing can be learnt.
+        let rate = |bytes: u64| bytes as f64 / interval.elapsed.as_secs_f64();
+        let is_ahead = self.backlog as f64 > RESERVE.as_secs_f64() * rate(interval.sent);
+        if interval.elapsed.is_zero() || (interval.starved > interval.elapsed / 2 && !is_ahead) {
+            // Whoever reads the files is the slowest here, and nothing can be learnt. What waits to leave shows that it is
+            // the link instead, which keeps the agent from asking for more.
             return;
         }
-        let rate = |bytes: u64| bytes as f64 / interval.elapsed.as_secs_f64();
         let taken_rate = rate(interval.taken);
         if let Some((before, taken_before)) = self.trial.take() {
             if taken_rate < taken_before * TRIAL_KEEPS {
@@ -137,6 +143,10 @@ impl Regulator {
             }
             return;
         }
+        if interval.squeezed as f64 > VAIN * interval.dense as f64 {
+            self.rung = Some(0);
+            return;
+        }
         let compressing = interval.compressing.as_secs_f64();
         let all_streams = self.streams as f64 * interval.elapsed.as_secs_f64();
         let capacity = interval.squeezed as f64 / compressing * self.streams as f64;
@@ -144,7 +154,6 @@ impl Regulator {
         let at = |other: usize| capacity * LADDER[other].1 / LADDER[rung].1;
         let keeps_ahead = |capacity: f64| capacity >= AHEAD * link_rate;
         let is_busy = compressing > BUSY * all_streams;
-        let is_ahead = self.backlog as f64 > RESERVE.as_secs_f64() * rate(interval.sent);
         if is_busy && !is_ahead {
             // The link takes all there is, and would take more.
             if self.streams < self.streams_max {
@@ -214,6 +223,7 @@ mod tests {
                 starved: Duration::ZERO,
                 compressing: Duration::from_secs_f64(compressing),
                 taken: taken as u64,
+                dense: taken as u64,
                 squeezed: if effort.level.is_some() { written as u64 } else { 0 },
                 written: written as u64,
                 sent: sent as u64,
@@ -280,6 +290,39 @@ mod tests {
             });
         }
         assert_eq!(regulator.effort(), before);
+    }
+
+    #[test]
+    fn an_agent_that_asks_for_no_more_than_the_link_takes_does_not_hide_it() {
+        let mut regulator = Regulator::new(100 * MS, 2);
+        for _ in 0..40 {
+            regulator.handle_interval(&Interval {
+                elapsed: TICK,
+                starved: TICK * 9 / 10,
+                compressing: TICK / 10,
+                dense: 5_000_000,
+                squeezed: 1_100_000,
+                written: 1_100_000,
+                sent: 1_000_000,
+                ..Interval::default()
+            });
+        }
+        assert!(regulator.effort().level > Some(9), "{:?}", regulator.effort());
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_not_tried_hard() {
+        let mut regulator = Regulator::new(100 * MS, 2);
+        regulator.handle_interval(&Interval {
+            elapsed: TICK,
+            compressing: TICK,
+            dense: 10_000_000,
+            squeezed: 9_900_000,
+            written: 9_900_000,
+            sent: 1_000_000,
+            ..Interval::default()
+        });
+        assert_eq!(regulator.effort().level, Some(1));
     }
 
     #[test]
