@@ -58,6 +58,8 @@ const NOISE_SHARE_MAX: f64 = 0.4;
 /// A queue so many times the budget's, and a timer's tick longer, is not ours: four equal newcomers make it twice.
 const FOREIGN_BUDGETS: f64 = 2.0;
 const FOREIGN_SECONDS: f64 = 0.002;
+/// A queue so many times the budget's shows a path that is fuller than we want it.
+const FULL_BUDGETS: f64 = 1.1;
 /// The queue counts as empty below this share of what the budget makes.
 const EMPTY_SHARE: f64 = 0.4;
 /// ... and this share of what noise adds to it.
@@ -205,6 +207,11 @@ impl Steady {
         let most = (STEP_SHARE_MAX * view.product() / budget).max(1.0);
         self.velocity = (2.0 * self.velocity).min(most);
         self.step_rate = view.rate;
+    }
+
+    /// Whether the queue is as long as the budget makes it, and a little more: the path is full.
+    pub(super) fn is_full(&self, view: &View) -> bool {
+        view.queue_seconds() > FULL_BUDGETS * self.budget(view) / view.rate
     }
 
     /// Whether the queue is longer than ours can be, if `peak` is the rate that we lately had.
