@@ -290,7 +290,7 @@ impl Controller {
             packet_bytes: self.packet_bytes,
         };
         let queue = self.round.rtt_peak.saturating_sub(base);
-        match startup.handle_end_acks(&look) {
+        match startup.handle_end_acks(now, &look) {
             Progress::Growing => return false,
             Progress::Full => {
                 // What is known to be lost by now left when the queue was empty.
@@ -359,6 +359,9 @@ impl Controller {
         self.doubt_base(&view, queue);
         self.target = self.steady.handle_round(&view);
         self.follow_target(0.0);
+        if self.steady.take_climb() {
+            self.phase = Phase::Startup(Startup::default());
+        }
         self.settings
             .gauge
             .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
