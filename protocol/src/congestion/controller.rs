@@ -342,7 +342,7 @@ impl Controller {
             random_loss: self.loss.random(),
             packet_bytes: self.packet_bytes,
         };
-        if self.steady.is_full(&view) {
+        if self.settings.policy == Policy::Low || self.steady.is_full(&view) {
             self.rates_count = RATE_ROUNDS_FULL;
             view.rate = self.rate();
         }
