@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use quicopy_protocol::congestion::{Policy, Settings};
+use quicopy_tests::poll::slow_tests_wanted;
 
 use crate::model::bbr::Bbr;
 use crate::model::control::Control;
 use crate::model::cubic::Cubic;
-use crate::model::scene::{Scene, add, policy};
+use crate::model::scene::{Scene, add, policy, seeds};
 use crate::model::sender::Stack;
 use crate::model::source::Supply;
 use crate::model::world::World;
@@ -28,7 +29,7 @@ fn add_tcp(world: &mut World, control: Box<dyn Control>, start: f64) {
 }
 
 fn check_equal(scene: Scene, starts: &[f64], settle: f64) {
-    for seed in [1, 2] {
+    for seed in seeds() {
         let mut world = scene.world(seed);
         for start in starts {
             add(&mut world, Settings::default(), *start);
@@ -70,7 +71,10 @@ fn check_beside(scene: Scene, tcp: fn() -> Box<dyn Control>, starts: (f64, f64),
 }
 
 #[test]
-fn cubic_and_we_leave_each_other_a_share() {
+fn slow_cubic_and_we_leave_each_other_a_share() {
+    if !slow_tests_wanted() {
+        return;
+    }
     let cubic: fn() -> Box<dyn Control> = || Box::new(Cubic::new());
     check_beside(Scene::new(100, 50, 0.0), cubic, (5.0, 0.0), 0.15);
     check_beside(Scene::new(100, 50, 0.0), cubic, (0.0, 5.0), 0.15);
@@ -78,10 +82,21 @@ fn cubic_and_we_leave_each_other_a_share() {
 }
 
 #[test]
-fn bbr_and_we_leave_each_other_a_share() {
+fn slow_bbr_and_we_leave_each_other_a_share() {
+    if !slow_tests_wanted() {
+        return;
+    }
     let bbr: fn() -> Box<dyn Control> = || Box::new(Bbr::new());
     check_beside(Scene::new(100, 50, 0.0), bbr, (5.0, 0.0), 0.1);
     check_beside(Scene::new(100, 50, 0.0).with_queue(4.0), bbr, (5.0, 0.0), 0.15);
+}
+
+#[test]
+fn a_full_queue_of_others_does_not_starve_us() {
+    let cubic: fn() -> Box<dyn Control> = || Box::new(Cubic::new());
+    check_beside(Scene::new(20, 50, 0.0), cubic, (5.0, 0.0), 0.15);
+    let bbr: fn() -> Box<dyn Control> = || Box::new(Bbr::new());
+    check_beside(Scene::new(20, 50, 0.0), bbr, (5.0, 0.0), 0.1);
 }
 
 #[test]

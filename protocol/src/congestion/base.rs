@@ -144,3 +144,40 @@ impl Base {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// A base of 100 ms is doubted at a round trip of `before`; drained, the round trip is `drained`.
+    fn check(before: u64, drained: u64, finding: Finding, base: u64) {
+        let mut state = Base::default();
+        state.handle_rtt(ms(0), ms(0), ms(100));
+        state.doubt(ms(before - 100));
+        assert_eq!(state.drain_share(), Some(0.5));
+        state.handle_in_flight(ms(1000), 500, 1000.0);
+        assert_eq!(state.drain_share(), None);
+        let mut found = None;
+        for sent in [900, 1000, 1010, 1020, 1200] {
+            let rtt = if sent < 1000 { before } else { drained };
+            found = found.or(state.handle_rtt(ms(sent + rtt), ms(sent), ms(rtt)));
+        }
+        assert_eq!((found, state.rtt()), (Some(finding), Some(ms(base))));
+    }
+
+    #[test]
+    fn a_queue_that_drains_leaves_the_base_alone() {
+        check(150, 100, Finding::Confirmed, 100);
+        check(150, 110, Finding::Confirmed, 100); // others keep the rest
+    }
+
+    #[test]
+    fn a_round_trip_that_draining_does_not_shorten_is_the_base() {
+        check(150, 150, Finding::Risen, 150);
+        check(150, 140, Finding::Risen, 140);
+    }
+}

@@ -20,6 +20,10 @@ const INITIAL_PACKETS: f64 = 32.0;
 const PACKETS_MIN: f64 = 4.0;
 /// Nor is it larger than a gigabyte: products of hostile figures stay numbers.
 const WINDOW_MAX: f64 = (1u64 << 30) as f64;
+/// Rounds of which the best rate counts: a lower rate without a queue is not the link's doing, but a busy processor's ...
+const RATE_ROUNDS: usize = 6;
+/// ... and with a queue the link may have become slower, or shared: the latest counts, and the one before lest it met a gap.
+const RATE_ROUNDS_FULL: usize = 2;
 /// How long the highest rate is remembered that a longer queue may have taken from us.
 const PEAK_LENGTH: Duration = Duration::from_secs(10);
 /// How much of that is taken back: a little less each time, should it belong to others now.
@@ -63,8 +67,10 @@ pub struct Controller {
     in_flight: u64,
     /// The same after the last acknowledgement.
     in_flight_at_ack: u64,
-    /// Delivery rates of this round and the one before.
-    rates: [f64; 2],
+    /// Delivery rates of the last rounds, the latest first.
+    rates: [f64; RATE_ROUNDS],
+    /// How many of them count now.
+    rates_count: usize,
     /// The highest delivery rate of the last seconds.
     peak: Peak,
     foreign_rounds: u32,
@@ -98,7 +104,8 @@ impl Controller {
             target: INITIAL_PACKETS * packet_bytes,
             in_flight: 0,
             in_flight_at_ack: 0,
-            rates: [0.0; 2],
+            rates: [0.0; RATE_ROUNDS],
+            rates_count: RATE_ROUNDS_FULL,
             peak: Peak::new(PEAK_LENGTH),
             foreign_rounds: 0,
             hopeless_rounds: 0,
@@ -177,7 +184,8 @@ impl Controller {
         let Some(sample) = sample else { return };
         if self.round.is_over(now, sample.delivered_before) {
             if !self.round.is_app_limited && !self.loss.is_trying() {
-                self.rates = [sample.rate, self.rates[0]];
+                self.rates.rotate_right(1);
+                self.rates[0] = sample.rate;
             }
             self.end_round(now);
         }
@@ -228,9 +236,9 @@ impl Controller {
         self.base.drain_share().map_or(window, |share| window.min(share * self.product()))
     }
 
-    /// Delivery rate in bytes a second: the better of two rounds, since one may have met a gap.
+    /// Delivery rate in bytes a second: the best of the rounds that count.
     fn rate(&self) -> f64 {
-        self.rates[0].max(self.rates[1])
+        self.rates[..self.rates_count].iter().copied().fold(0.0, f64::max)
     }
 
     /// Bytes that the path holds without a queue.
@@ -282,7 +290,7 @@ impl Controller {
             packet_bytes: self.packet_bytes,
         };
         let queue = self.round.rtt_peak.saturating_sub(base);
-        match startup.handle_end_acks(&look) {
+        match startup.handle_end_acks(now, &look) {
             Progress::Growing => return false,
             Progress::Full => {
                 // What is known to be lost by now left when the queue was empty.
@@ -290,7 +298,7 @@ impl Controller {
             }
             Progress::Overflowing => self.steady.handle_startup_overflow(queue),
             Progress::Confirmed => {
-                self.rates = [rate.max(startup.remembered_rate()); 2];
+                self.rates = [rate.max(startup.remembered_rate()); RATE_ROUNDS];
                 self.window = self.window.max(self.product());
             }
         }
@@ -324,7 +332,8 @@ impl Controller {
             self.end_startup(now);
         }
         self.peak.insert(now, self.rates[0]);
-        let view = View {
+        self.rates_count = RATE_ROUNDS;
+        let mut view = View {
             rate: self.rate(),
             base,
             rtt,
@@ -333,6 +342,10 @@ impl Controller {
             random_loss: self.loss.random(),
             packet_bytes: self.packet_bytes,
         };
+        if self.settings.policy == Policy::Low || self.steady.is_full(&view) {
+            self.rates_count = RATE_ROUNDS_FULL;
+            view.rate = self.rate();
+        }
         self.steady.note(&view);
         if matches!(self.phase, Phase::Steady) {
             let was_trying = self.loss.is_trying();
@@ -346,6 +359,9 @@ impl Controller {
         self.doubt_base(&view, queue);
         self.target = self.steady.handle_round(&view);
         self.follow_target(0.0);
+        if self.steady.take_climb() {
+            self.phase = Phase::Startup(Startup::default());
+        }
         self.settings
             .gauge
             .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
@@ -374,7 +390,7 @@ impl Controller {
                 // We gave way to something that was not our queue: take back what we had.
                 let rate = (RESTORED_SHARE * self.peak.get()).max(self.rate());
                 self.peak = Peak::new(PEAK_LENGTH);
-                self.rates = [rate; 2];
+                self.rates = [rate; RATE_ROUNDS];
                 self.target = self.target.max(self.product());
             }
         }

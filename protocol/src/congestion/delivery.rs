@@ -39,8 +39,8 @@ pub(super) struct Sampler {
     delivered_at: Duration,
     /// When the packet left that was acknowledged last.
     first_sent: Duration,
-    /// Samples are app-limited until so much has been delivered.
-    app_limited_until: u64,
+    /// Samples are app-limited until more than this has been delivered.
+    app_limited_until: Option<u64>,
     /// Of the packets of this batch of acknowledgements, the one sent last.
     newest: Option<Record>,
 }
@@ -68,7 +68,7 @@ impl Sampler {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
-            is_app_limited: self.delivered < self.app_limited_until,
+            is_app_limited: self.app_limited_until.is_some_and(|until| self.delivered <= until),
         });
     }
 
@@ -102,7 +102,7 @@ impl Sampler {
         min_rtt: Duration,
     ) -> Option<Sample> {
         if app_limited {
-            self.app_limited_until = self.delivered.saturating_add(in_flight).max(1);
+            self.app_limited_until = Some(self.delivered.saturating_add(in_flight));
         }
         let record = self.newest.take()?;
         self.first_sent = self.first_sent.max(record.sent);
@@ -121,5 +121,68 @@ impl Sampler {
             delivered_before: record.delivered,
             is_app_limited: record.is_app_limited,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(100);
+    const BYTES: u64 = 1000;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// A packet each `sent_every` ms; batches of `batch` are acknowledged when the last of them is a round trip old.
+    fn rate(sent_every: u64, batch: u64) -> f64 {
+        let mut sampler = Sampler::default();
+        let mut last = None;
+        for step in 0..1000 {
+            let now = ms(step);
+            if step % sent_every == 0 {
+                sampler.handle_sent(now, step == 0);
+            }
+            if step >= 100 && (step - 100) % (sent_every * batch) == sent_every * (batch - 1) {
+                for back in (0..batch).rev() {
+                    sampler.handle_ack(now, ms(step - 100 - back * sent_every), BYTES);
+                }
+                last = sampler.handle_end_acks(0, false, RTT).or(last);
+            }
+        }
+        last.expect("a sample").rate
+    }
+
+    #[test]
+    fn a_steady_flow_is_measured_exactly() {
+        assert_eq!(rate(1, 1).round(), 1e6);
+        assert_eq!(rate(10, 1).round(), 1e5);
+    }
+
+    #[test]
+    fn acknowledgements_in_bunches_do_not_pass_for_speed() {
+        assert!(rate(1, 20) <= 1.01e6);
+        assert!(rate(1, 20) >= 0.8e6);
+    }
+
+    #[test]
+    fn a_packet_that_never_left_gives_no_sample() {
+        let mut sampler = Sampler::default();
+        sampler.handle_ack(ms(100), ms(1), BYTES);
+        assert_eq!(sampler.handle_end_acks(0, false, RTT), None);
+        assert_eq!(sampler.delivered(), BYTES);
+    }
+
+    #[test]
+    fn what_leaves_while_there_is_too_little_to_send_is_marked() {
+        let mut sampler = Sampler::default();
+        for (at, app_limited, marked) in [(0, true, false), (200, false, true), (400, false, false)]
+        {
+            sampler.handle_sent(ms(at), true);
+            sampler.handle_ack(ms(at + 100), ms(at), BYTES);
+            let sample = sampler.handle_end_acks(0, app_limited, RTT).expect("a sample");
+            assert_eq!(sample.is_app_limited, marked, "at {at} ms");
+        }
     }
 }

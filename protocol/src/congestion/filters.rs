@@ -29,3 +29,19 @@ impl Peak {
         self.values.front().map_or(0.0, |(_, value)| *value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_leaves_with_its_window() {
+        let mut peak = Peak::new(Duration::from_secs(10));
+        for (at, value, highest) in
+            [(0, 5.0, 5.0), (4, 9.0, 9.0), (8, 3.0, 9.0), (14, 1.0, 9.0), (15, 1.0, 3.0)]
+        {
+            peak.insert(Duration::from_secs(at), value);
+            assert_eq!(peak.get(), highest, "at {at} s");
+        }
+    }
+}

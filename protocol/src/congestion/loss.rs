@@ -164,3 +164,54 @@ impl LossMeter {
         self.tally = Tally::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Rounds of a thousand packets each 100 ms, of which `lost` are lost unless the trial keeps the queue empty, then
+    /// `lost_when_empty`.
+    fn verdicts(
+        meter: &mut LossMeter,
+        rounds: u64,
+        lost: u32,
+        lost_when_empty: u32,
+    ) -> Vec<Verdict> {
+        (1..=rounds)
+            .map(|round| {
+                let sent = ms(100 * round);
+                meter.handle_drained(sent);
+                let lost = if meter.is_trying() { lost_when_empty } else { lost };
+                meter.handle_loss(sent, f64::from(lost));
+                (lost..1000).for_each(|_| meter.handle_ack(sent));
+                meter.handle_round(sent)
+            })
+            .filter(|verdict| *verdict != Verdict::Chance)
+            .collect()
+    }
+
+    #[test]
+    fn loss_that_an_empty_queue_has_too_is_chance() {
+        let mut meter = LossMeter::new(None);
+        assert_eq!(verdicts(&mut meter, 10, 30, 30), []);
+        assert!((0.02..=0.04).contains(&meter.random()));
+    }
+
+    #[test]
+    fn loss_that_goes_with_the_queue_is_overflow() {
+        let mut meter = LossMeter::new(Some(0.01));
+        assert_eq!(verdicts(&mut meter, 4, 60, 10), [Verdict::Overflow]);
+        assert!((0.009..=0.011).contains(&meter.random()));
+    }
+
+    #[test]
+    fn what_is_remembered_must_be_a_share() {
+        for share in [f64::NAN, -1.0, 2.0, f64::INFINITY] {
+            assert_eq!(LossMeter::new(Some(share)).random(), 0.0);
+        }
+    }
+}

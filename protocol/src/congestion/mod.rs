@@ -12,10 +12,12 @@
 //! bottleneck's queue, keeps the link busy, finds a freed link, and makes equal flows equal. Random loss is repaired, not obeyed; loss
 //! beyond it is our own queue running over, and lowers the budget.
 //!
-//! The core is pure: no sockets, no clock, no randomness. Time is a [`Duration`] since a start that the caller chose;
-//! rates are bytes a second of UDP payload. `transport` carries it to quinn.
+//! The core is pure: no sockets, no clock, no randomness. Time is a [`Duration`](std::time::Duration) since a start that the
+//! caller chose; rates are bytes of UDP payload a second. `transport` carries it to quinn. `docs/congestion.md` has the reasons,
+//! the figures reached and the weak spots.
 //!
-//! To read in order: [`delivery`](self) samples, rounds, the base round trip, `startup`, `steady`, `loss`, `silence`.
+//! To read in order: `policy` (what the caller decides), `controller` (the parts put together), `delivery` (how fast), `base` (how
+//! far), `loss` (chance or overflow), `startup`, `steady` (the window), `silence` (outages), `gauge` (what others may read).
 
 mod base;
 mod controller;

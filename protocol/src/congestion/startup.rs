@@ -60,6 +60,8 @@ pub(super) struct Startup {
     remembered: Option<Estimate>,
     jump: Option<Jump>,
     shortest: Option<Duration>,
+    /// When the first of these samples came.
+    first_at: Duration,
     samples: u32,
     batches: u32,
     full_rate: f64,
@@ -97,6 +99,9 @@ impl Startup {
 
     /// A packet arrived; says by how many bytes the window grows.
     pub(super) fn handle_ack(&mut self, sent: Duration, rtt: Duration, bytes: u64) -> f64 {
+        if self.shortest.is_none() {
+            self.first_at = sent.saturating_add(rtt);
+        }
         self.shortest = Some(self.shortest.map_or(rtt, |shortest| shortest.min(rtt)));
         self.samples += 1;
         if let Some(jump) = self.jump.as_mut().filter(|jump| sent >= jump.from) {
@@ -105,19 +110,21 @@ impl Startup {
         bytes as f64
     }
 
-    pub(super) fn handle_end_acks(&mut self, look: &Look) -> Progress {
+    pub(super) fn handle_end_acks(&mut self, now: Duration, look: &Look) -> Progress {
         let delivered = look.delivered as f64 / look.packet_bytes;
         let lost = look.lost as f64 / look.packet_bytes;
         if lost >= LOST_PACKETS && lost > LOST_SHARE * (delivered + lost) {
             return Progress::Overflowing;
         }
         self.batches += 1;
-        if self.samples < SAMPLES || self.batches < BATCHES {
+        let margin = (look.base / 16).clamp(Duration::from_millis(4), Duration::from_millis(16));
+        // Those that come at once after a busy processor's pause were all late.
+        let is_long = now.saturating_sub(self.first_at) >= margin;
+        if self.samples < SAMPLES || self.batches < BATCHES || !is_long {
             return Progress::Growing;
         }
         let shortest = self.shortest.take().unwrap_or_default();
         (self.samples, self.batches) = (0, 0);
-        let margin = (look.base / 16).clamp(Duration::from_millis(4), Duration::from_millis(16));
         let rate = look.rate.max(self.remembered_rate()).max(INITIAL_RATE);
         let burst = Duration::from_secs_f64((BURST_PACKETS * look.packet_bytes / rate).min(0.1));
         if shortest > look.base + margin + burst {

@@ -58,6 +58,8 @@ const NOISE_SHARE_MAX: f64 = 0.4;
 /// A queue so many times the budget's, and a timer's tick longer, is not ours: four equal newcomers make it twice.
 const FOREIGN_BUDGETS: f64 = 2.0;
 const FOREIGN_SECONDS: f64 = 0.002;
+/// A queue so many times the budget's shows a path that is fuller than we want it.
+const FULL_BUDGETS: f64 = 1.1;
 /// The queue counts as empty below this share of what the budget makes.
 const EMPTY_SHARE: f64 = 0.4;
 /// ... and this share of what noise adds to it.
@@ -66,6 +68,8 @@ const EMPTY_NOISE_SHARE: f64 = 0.7;
 const STEP_SHARE_MAX: f64 = 0.5;
 /// Share of a step that must show in the rate; half of it would be ours on a link shared with one other.
 const STEP_YIELD: f64 = 0.15;
+/// Largest steps in a row after which the startup begins again: it ended too early, or the link has become much faster.
+const CLIMBS: u32 = 1;
 /// Rounds after a check whose figures are of a drained queue.
 const DRAINED_ROUNDS: u32 = 2;
 /// Rounds without another step, where there is no queue to be seen.
@@ -78,6 +82,8 @@ pub(super) struct Steady {
     /// What the budget is multiplied with, while the queue stays empty.
     velocity: f64,
     hold: bool,
+    /// Largest steps in a row that the rate followed.
+    climbs: u32,
     /// Delivery rate at the last step.
     step_rate: f64,
     paused_rounds: u32,
@@ -97,6 +103,7 @@ impl Steady {
             policy,
             velocity: 1.0,
             hold: true,
+            climbs: 0,
             step_rate: 0.0,
             paused_rounds: 0,
             delay_max: f64::INFINITY,
@@ -177,9 +184,21 @@ impl Steady {
             self.step(view, budget);
         } else {
             self.hold = true;
+            self.climbs = 0;
             self.velocity = 1.0;
         }
         self.full(view) + budget * self.velocity
+    }
+
+    /// Whether step after step found room: then doubling is quicker, as at the start. Asking ends the climb.
+    pub(super) fn take_climb(&mut self) -> bool {
+        // What gives way does not hurry.
+        let is_climbing = self.climbs >= CLIMBS && self.policy != Policy::Low;
+        if is_climbing {
+            self.climbs = 0;
+            self.velocity = 1.0;
+        }
+        is_climbing
     }
 
     /// A round trip this little above the base means that the queue is empty.
@@ -203,8 +222,14 @@ impl Steady {
             return;
         }
         let most = (STEP_SHARE_MAX * view.product() / budget).max(1.0);
+        self.climbs = if self.velocity >= most && most > 1.0 { self.climbs + 1 } else { 0 };
         self.velocity = (2.0 * self.velocity).min(most);
         self.step_rate = view.rate;
+    }
+
+    /// Whether the queue is as long as the budget makes it, and a little more: the path is full.
+    pub(super) fn is_full(&self, view: &View) -> bool {
+        view.queue_seconds() > FULL_BUDGETS * self.budget(view) / view.rate
     }
 
     /// Whether the queue is longer than ours can be, if `peak` is the rate that we lately had.

@@ -71,7 +71,7 @@ impl Control for Cubic {
             self.window += 1.0;
             return;
         }
-        let epoch = *self.epoch.get_or_insert_with(|| now);
+        let epoch = *self.epoch.get_or_insert(now);
         if epoch == now && self.window_max < self.window {
             self.window_max = self.window;
         }

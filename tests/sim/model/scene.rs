@@ -5,6 +5,8 @@ use std::time::Duration;
 use quicopy_protocol::congestion::{Controller, Policy, Settings};
 use quicopy_tests::lab::spec::{LinkSpec, Loss};
 
+use quicopy_tests::poll::slow_tests_wanted;
+
 use super::packet::DATAGRAM_BYTES;
 use super::sender::Stack;
 use super::source::Supply;
@@ -12,6 +14,11 @@ use super::world::World;
 
 /// Share of the bytes on the link that is content: 1418 of 1480.
 pub(crate) const CONTENT_SHARE: f64 = 0.958;
+
+/// The seeds to try: one, or several for the patient.
+pub(crate) fn seeds() -> std::ops::RangeInclusive<u64> {
+    if slow_tests_wanted() { 1..=5 } else { 1..=1 }
+}
 
 /// A link: megabits a second, milliseconds there and back, percent lost, and the queue in bandwidth × delay products.
 #[derive(Clone, Copy, Debug)]

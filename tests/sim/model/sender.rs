@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::control::Control;
-use super::pacer::{Pacer, Pacing};
+use super::pacer::Pacer;
 use super::packet::{Ack, DATAGRAM_BYTES, Data};
 use super::rtt::Rtt;
 use super::source::Source;
@@ -276,9 +276,5 @@ impl Sender {
 
     pub(crate) fn describe(&self) -> String {
         self.control.describe()
-    }
-
-    pub(crate) fn pacing(&self) -> Pacing {
-        self.control.pacing()
     }
 }
