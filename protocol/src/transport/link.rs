@@ -300,7 +300,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
-        let mut watch = Watch::new(Instant::now());
+        let mut watch = Watch::new(Instant::now(), self.connection.rtt());
         let mut tick = interval(WATCH_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -384,6 +384,7 @@ impl Supervisor {
                 round_trip: stats.path.rtt,
             },
         );
+        tracing::trace!(path = ?stats.path, received = stats.udp_rx.bytes, ?windows, "link");
         self.wire.note_outages(watch.lost(now), watch.outage(now));
         // This also wakes the connection, which then looks at its congestion window again.
         self.connection.set_send_window(windows.send.into());

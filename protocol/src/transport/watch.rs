@@ -22,6 +22,8 @@ pub(super) const WINDOW_BYTES_MIN: u32 = 32 << 20;
 pub(super) const WINDOW_BYTES_MAX: u32 = 128 << 20;
 /// Windows as a multiple of what is in flight, for the same reason, with some room for jitter.
 const WINDOW_ROUNDS: u64 = 4;
+/// A link that is this fast, in bytes a second (1 Gbit/s), does not wait for its windows to be measured.
+const FAST_RATE: f64 = 125e6;
 
 /// Counters of a connection at one moment, all since its beginning.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +62,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(now: Instant) -> Self {
+    /// For a connection whose handshake took this `round_trip`.
+    pub(super) fn new(now: Instant, round_trip: Duration) -> Self {
+        let window = window_for((FAST_RATE * round_trip.as_secs_f64()) as u64);
         Self {
             last: Reading::default(),
             heard_at: now,
@@ -68,7 +72,7 @@ impl Watch {
             lost: Duration::ZERO,
             span_from: now,
             span_bytes: 0,
-            windows: Windows { send: WINDOW_BYTES_MIN, receive: WINDOW_BYTES_MIN },
+            windows: Windows { send: window, receive: window },
         }
     }
 
@@ -120,7 +124,7 @@ mod tests {
     /// Looks every 250 ms; each row says how many datagrams were sent and received meanwhile.
     fn follow(rows: &[(u64, u64)]) -> (Watch, Instant) {
         let mut now = Instant::now();
-        let mut watch = Watch::new(now);
+        let mut watch = Watch::new(now, Duration::ZERO);
         let mut reading = Reading::default();
         for (sent, received) in rows {
             now += WATCH_INTERVAL;
@@ -152,9 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_link_begins_with_windows_for_a_fast_one() {
+        let first = |millis| {
+            Watch::new(Instant::now(), millis * MS).look(Instant::now(), Reading::default()).receive
+        };
+        assert_eq!([1, 50, 100, 1000].map(first), [32 << 20, 32 << 20, 50_000_000, 128 << 20]);
+    }
+
+    #[test]
     fn windows_follow_what_is_in_flight_within_their_bounds_and_never_fall() {
         let begin = Instant::now();
-        let mut watch = Watch::new(begin);
+        let mut watch = Watch::new(begin, 10 * MS);
         let mut look = |second: u32, received_bytes, congestion_window| {
             let round_trip = 200 * MS;
             let reading =
