@@ -1,9 +1,7 @@
-//! Quicopy and its peers on the same links in the same run: what [docs/performance.md] is made of.
+//! Quicopy and its peers on the same links in the same run: what `docs/performance.md` is made of.
 //!
-//! To read in order: [`cases`] (what is measured), [`bench`] (what they share), [`stage`] (a link with servers, and one run on
-//! it), [`contestant`] and [`server`] (how the programs are called), [`usage`] and [`series`] (what is read off), [`page`].
-//!
-//! [docs/performance.md]: https://github.com/quicopy/quicopy/blob/main/docs/performance.md
+//! To read in order: `cases` (what is measured), `bench` (what they share), `stage` (a link with servers, and one run on it),
+//! `contestant` and `server` (how the programs are called), `usage` and `series` (what is read off), `page`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is its purpose")]
 
 use std::{
@@ -149,4 +147,15 @@ fn machine(programs: &Programs) -> String {
         // Its line goes on with the version of its protocol.
         version("rsync").split("  protocol").next().unwrap_or_default().replace("  ", " "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Options::command().debug_assert();
+    }
 }
