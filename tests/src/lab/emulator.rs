@@ -1,7 +1,7 @@
 //! The link between two TUN devices on the real clock: [`Emulator`].
 //!
 //! One thread reads what either side sends, and writes it to the other side when the [`Link`] says that it has arrived.
-//! While packets flow it naps [`NAP`] between two rounds instead of waking for each packet: a round then moves several, and
+//! While packets flow it naps a moment between two rounds instead of waking for each packet: a round then moves several, and
 //! the programs that are measured keep the cores. That is the delay it adds, each way at most twice, and measures.
 
 use std::{
@@ -161,7 +161,7 @@ impl Shared {
         self.lock().samples.clone()
     }
 
-    /// Bytes of each flow that site b has received so far. Flows beyond the first [`FLOWS_MAX`] are not told apart
+    /// Bytes of each flow that site b has received so far. Flows beyond the first 256 are not told apart
     /// and not listed.
     pub fn flows(&self) -> BTreeMap<Flow, u64> {
         self.lock().flows.clone()

@@ -88,13 +88,12 @@ fn main() -> Result<ExitCode> {
     ensure!(options.alone || is_installed("rsync"), "rsync is not installed");
 
     let programs = Programs::find()?;
-    let works = tempfile::Builder::new().prefix("quicopy-works-").tempdir_in(&options.folder)?;
+    let folder = tempfile::Builder::new().prefix("quicopy-bench-").tempdir_in(&options.folder)?;
     let bench = Bench {
         programs,
         quick: options.quick,
         alone: options.alone,
-        folder: options.folder.clone(),
-        works: works.path().to_owned(),
+        folder: folder.path().to_owned(),
         source: options.source.clone(),
         link: options.link.clone(),
         seed: options.seed,
