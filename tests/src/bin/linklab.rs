@@ -21,14 +21,16 @@ use tokio::{
 
 /// Runs a command beside a long, lossy link made to order
 ///
-/// Makes two network namespaces, joins them by an emulated link, runs the command on this machine and prints what went
-/// over the link. The command reaches into the namespaces through its environment:
+/// Makes two network namespaces, joins them by an emulated link, runs the command
+/// on this machine and prints what went over the link. The command reaches into
+/// the namespaces through its environment:
 ///
-///   $A, $B              prefixes that run a program at site a or b: `$A ping $B_ADDR`
-///   $A_ADDR, $B_ADDR    the sites' addresses
-///   $A_NAME, $B_NAME    the namespaces' names for `ip -n`
+///   $A, $B            prefixes that run a program at site a or b:
+///                     `$A ping $B_ADDR`
+///   $A_ADDR, $B_ADDR  the sites' addresses
+///   $A_NAME, $B_NAME  the namespaces' names for `ip -n`
 ///
-/// Needs root and /dev/net/tun.
+/// Needs root, /dev/net/tun and the program `ip`.
 #[derive(Debug, Parser)]
 #[command(name = "linklab", after_long_help = after_help(), verbatim_doc_comment)]
 struct Options {
@@ -224,4 +226,30 @@ fn environment(lab: &Lab) -> Vec<(String, String)> {
         ]
     };
     [site("A", Site::A), site("B", Site::B)].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_asked_for_becomes_a_link() {
+        let words = [
+            "linklab", "--rate", "20mbit", "--rtt", "300ms", "--loss", "2%", "--back", "loss=0",
+            "--queue", "0.5",
+        ];
+        let spec = Options::parse_from(words).spec();
+        let spec = spec.expect("all of it is understood");
+        assert_eq!(
+            spec.there,
+            LinkSpec::new(20_000_000, Duration::from_millis(300)).with_loss(0.02).with_queue(0.5)
+        );
+        assert_eq!(spec.back.loss, quicopy_tests::lab::spec::Loss::Never);
+    }
 }

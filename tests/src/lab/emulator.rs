@@ -1,7 +1,7 @@
 //! The link between two TUN devices on the real clock: [`Emulator`].
 //!
 //! One thread reads what either side sends, and writes it to the other side when the [`Link`] says that it has arrived.
-//! While packets flow it naps [`NAP`] between two rounds instead of waking for each packet: a round then moves several, and
+//! While packets flow it naps a moment between two rounds instead of waking for each packet: a round then moves several, and
 //! the programs that are measured keep the cores. That is the delay it adds, each way at most twice, and measures.
 
 use std::{
@@ -30,6 +30,7 @@ use super::{
     link::{Counters, Link},
     namespace::{INTERFACE, Namespace},
     nat::{Nat, Verdict, Way},
+    report::backlog_drops,
     spec::LinkSpec,
 };
 
@@ -72,6 +73,8 @@ pub struct SelfReport {
     pub reading: Lateness,
     /// Packets that a side did not take, as while its address changed.
     pub refused: u64,
+    /// Packets of the whole machine that a processor's backlog had no room for.
+    pub backlog_drops: u64,
     /// CPU time of the thread.
     pub cpu: Duration,
 }
@@ -99,6 +102,7 @@ struct State {
     /// CPU time of the thread so far, and how much of it is in no report any more.
     cpu: Duration,
     cpu_told: Duration,
+    backlog_told: u64,
     is_stopped: bool,
 }
 
@@ -130,6 +134,7 @@ impl Shared {
             report: SelfReport::default(),
             cpu: Duration::ZERO,
             cpu_told: Duration::ZERO,
+            backlog_told: backlog_drops(),
             is_stopped: false,
         };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
@@ -161,7 +166,7 @@ impl Shared {
         self.lock().samples.clone()
     }
 
-    /// Bytes of each flow that site b has received so far. Flows beyond the first [`FLOWS_MAX`] are not told apart
+    /// Bytes of each flow that site b has received so far. Flows beyond the first 256 are not told apart
     /// and not listed.
     pub fn flows(&self) -> BTreeMap<Flow, u64> {
         self.lock().flows.clone()
@@ -172,7 +177,10 @@ impl Shared {
         let mut state = self.lock();
         let cpu = state.cpu.saturating_sub(state.cpu_told);
         state.cpu_told = state.cpu;
-        SelfReport { cpu, ..mem::take(&mut state.report) }
+        let backlog = backlog_drops();
+        let backlog_drops = backlog.saturating_sub(state.backlog_told);
+        state.backlog_told = backlog;
+        SelfReport { cpu, backlog_drops, ..mem::take(&mut state.report) }
     }
 
     /// The address of site a now.

@@ -49,6 +49,17 @@ impl SiteDrops {
     }
 }
 
+/// Packets that this machine's processors had no room for in their backlogs, since it was started; 0 if it does not say.
+pub fn backlog_drops() -> u64 {
+    parse_backlog(&fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default())
+}
+
+/// The second column of each processor's line, in hexadecimal. Source: `softnet_seq_show` of Linux.
+fn parse_backlog(softnet: &str) -> u64 {
+    let column = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    softnet.lines().filter_map(column).sum()
+}
+
 /// What a lab has seen from its start to its end.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -78,6 +89,12 @@ pub fn bottleneck(emulator: &SelfReport, drops: &[SiteDrops; 2]) -> Option<Strin
     let lost: u64 = drops.iter().map(|site| site.interface).sum();
     if lost > 0 {
         return Some(format!("{lost} packets were lost before it read them"));
+    }
+    if emulator.backlog_drops > 0 {
+        let lost = emulator.backlog_drops;
+        return Some(format!(
+            "{lost} packets were lost after it delivered them, in a processor's backlog"
+        ));
     }
     let [delivering, reading] =
         [&emulator.delivering, &emulator.reading].map(|lateness| lateness.too_late());
@@ -167,6 +184,12 @@ Udp: 10 0 0 10 42 0
         assert_eq!(drops, Some(SiteDrops { interface: 8, udp_receive: 42 }));
         assert_eq!(SiteDrops::parse("", PROTOCOLS), None);
         assert_eq!(SiteDrops::parse(DEVICES, ""), None);
+    }
+
+    #[test]
+    fn the_processors_drops_are_added_up() {
+        assert_eq!(parse_backlog("02cadacd 00000010 00000008\n0297671a 00000002 00000002\n"), 18);
+        assert_eq!(parse_backlog(""), 0);
     }
 
     #[test]

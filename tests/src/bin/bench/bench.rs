@@ -24,10 +24,8 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
     /// Ours alone.
     pub(crate) alone: bool,
-    /// Where the data of the runs lies.
+    /// Where all data lies, until the end of all cases.
     pub(crate) folder: PathBuf,
-    /// Where the works lie, made once for all cases.
-    pub(crate) works: PathBuf,
     /// A tree of source code, instead of a made one.
     pub(crate) source: Option<PathBuf>,
     /// Only links whose name holds this.
@@ -59,7 +57,7 @@ impl Bench {
         name: &str,
         make: impl FnOnce(&PathBuf) -> Result<Work>,
     ) -> Result<Work> {
-        let folder = self.works.join(name);
+        let folder = self.folder.join(name);
         if folder.exists() { Ok(Work::existing(&folder)?) } else { make(&folder) }
     }
 

@@ -1,9 +1,7 @@
-//! Quicopy and its peers on the same links in the same run: what [docs/performance.md] is made of.
+//! Quicopy and its peers on the same links in the same run: what `docs/performance.md` is made of.
 //!
-//! To read in order: [`cases`] (what is measured), [`bench`] (what they share), [`stage`] (a link with servers, and one run on
-//! it), [`contestant`] and [`server`] (how the programs are called), [`usage`] and [`series`] (what is read off), [`page`].
-//!
-//! [docs/performance.md]: https://github.com/quicopy/quicopy/blob/main/docs/performance.md
+//! To read in order: `cases` (what is measured), `bench` (what they share), `stage` (a link with servers, and one run on it),
+//! `contestant` and `server` (how the programs are called), `usage` and `series` (what is read off), `page`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is its purpose")]
 
 use std::{
@@ -90,13 +88,12 @@ fn main() -> Result<ExitCode> {
     ensure!(options.alone || is_installed("rsync"), "rsync is not installed");
 
     let programs = Programs::find()?;
-    let works = tempfile::Builder::new().prefix("quicopy-works-").tempdir_in(&options.folder)?;
+    let folder = tempfile::Builder::new().prefix("quicopy-bench-").tempdir_in(&options.folder)?;
     let bench = Bench {
         programs,
         quick: options.quick,
         alone: options.alone,
-        folder: options.folder.clone(),
-        works: works.path().to_owned(),
+        folder: folder.path().to_owned(),
         source: options.source.clone(),
         link: options.link.clone(),
         seed: options.seed,
@@ -149,4 +146,15 @@ fn machine(programs: &Programs) -> String {
         // Its line goes on with the version of its protocol.
         version("rsync").split("  protocol").next().unwrap_or_default().replace("  ", " "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Options::command().debug_assert();
+    }
 }

@@ -1,7 +1,7 @@
 //! A link with both sites' servers, on which contestants run one after the other: [`Stage`].
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
@@ -22,7 +22,6 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, pidfd_open},
 };
-use tempfile::TempDir;
 
 use crate::{
     contestant::{By, Contestant, Memory, Policy},
@@ -55,10 +54,11 @@ pub(crate) struct Stage<'a> {
     programs: &'a Programs,
     place: Place,
     runs: u32,
-    // In the order in which they must go: what runs, where it runs, what it has written.
+    /// What it writes; whoever gave it a place removes it.
+    folder: PathBuf,
     pairings: Vec<Pairing>,
+    // Last, for the others run in it.
     lab: Lab,
-    folder: TempDir,
 }
 
 impl<'a> Stage<'a> {
@@ -72,8 +72,9 @@ impl<'a> Stage<'a> {
     ) -> Result<Self> {
         let spec = LabSpec { seed, deadline: DEADLINE, ..LabSpec::new(link) };
         let lab = Lab::start(spec).context("the lab does not start")?;
-        let folder = tempfile::Builder::new().prefix("quicopy-bench-").tempdir_in(folder)?;
-        Ok(Self { programs, place, runs: 0, pairings: Vec::new(), lab, folder })
+        let folder = tempfile::Builder::new().prefix("quicopy-bench-").tempdir_in(folder)?.keep();
+        fs::create_dir(folder.join("done"))?;
+        Ok(Self { programs, place, runs: 0, folder, pairings: Vec::new(), lab })
     }
 
     /// The link.
@@ -119,7 +120,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn pair(&mut self) -> Result<()> {
         let number = self.pairings.len() as u16;
         self.runs += 1;
-        let folder = self.folder.path().join(format!("pairing-{}", self.runs));
+        let folder = self.folder.join(format!("pairing-{}", self.runs));
         let sites = [self.lab.site(self.client()), self.lab.site(Site::B)];
         self.pairings.push(Pairing::start(
             self.programs,
@@ -148,7 +149,7 @@ impl<'a> Stage<'a> {
                 self.rsync(by, compress, work, &name, &mut servers)?
             }
         };
-        let log = self.folder.path().join(format!("{name}.log"));
+        let log = self.folder.join(format!("{name}.log"));
         let output = fs::File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // Nothing of what was before this counts.
@@ -200,9 +201,9 @@ impl<'a> Stage<'a> {
             End::Done => check(&job)?,
             other => other,
         };
-        // What has not come to its end may still be written to; it goes with the stage.
+        // What has not come to its end may still be written to; it stays.
         if end == End::Done {
-            fs::remove_dir_all(&job.destination)?;
+            self.clear_away(&job)?;
         }
         fs::remove_file(&job.log)?;
         let drops = self.lab.drops()?;
@@ -224,6 +225,17 @@ impl<'a> Stage<'a> {
             emulator: self.lab.take_emulator(),
             drops,
         })
+    }
+
+    /// Takes what was copied out of the share, so that the next job finds nothing of it.
+    fn clear_away(&self, job: &Job) -> io::Result<()> {
+        if job.files == 1 {
+            return fs::remove_dir_all(&job.destination);
+        }
+        // Many files are not deleted while anything is measured: for minutes ext4 would not use their inodes again, and search
+        // long for others, which would slow down whoever comes next.
+        let name = job.destination.file_name().unwrap_or_default();
+        fs::rename(&job.destination, self.folder.join("done").join(name))
     }
 
     fn quicopy(
@@ -252,7 +264,7 @@ impl<'a> Stage<'a> {
         name: &str,
         servers: &mut Servers,
     ) -> Result<(Command, PathBuf)> {
-        let share = self.folder.path().join("rsync");
+        let share = self.folder.join("rsync");
         fs::create_dir_all(&share)?;
         let mut command = self.lab.command(self.client(), "rsync");
         command.arg("-a");
@@ -264,11 +276,11 @@ impl<'a> Stage<'a> {
         let site = self.lab.site(Site::B);
         match by {
             By::Daemon => {
-                servers.rsync = Some(RsyncDaemon::start(site, self.folder.path(), &share)?);
+                servers.rsync = Some(RsyncDaemon::start(site, &self.folder, &share)?);
                 command.arg(RsyncDaemon::destination(self.address(), name));
             }
             By::Ssh => {
-                let sshd = servers.ssh.insert(SshDaemon::start(site, self.folder.path())?);
+                let sshd = servers.ssh.insert(SshDaemon::start(site, &self.folder)?);
                 command.arg("-e").arg(sshd.shell());
                 command.arg(format!("{}:{}/", self.address(), share.join(name).display()));
             }

@@ -88,9 +88,7 @@ pub(crate) fn cpu(bench: &Bench) -> Result<Section> {
     Ok(Section {
         name: "cpu",
         title: "CPU time",
-        text: "The file at 100 Mbit/s. The work of the kernel for arriving packets is in neither figure, neither for TCP nor for UDP. \
-               Aim: at most 25 % of one core on each side."
-            .to_owned(),
+        text: "The file at 100 Mbit/s. Aim: at most 25 % of one core on each side.".to_owned(),
         table: runs.table,
         lines: runs.notes,
     })
