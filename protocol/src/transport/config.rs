@@ -7,7 +7,7 @@ use std::time::Duration;
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 use super::controller::Factory;
-use super::watch::WINDOW_BYTES_MIN;
+use super::watch::{RECEIVE_BYTES_MIN, SEND_BYTES_MIN};
 use crate::congestion::Settings;
 use crate::limits::CONTENT_STREAMS;
 use crate::version::Role;
@@ -42,8 +42,8 @@ pub fn transport_config(role: Role, congestion: Settings) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(WINDOW_BYTES_MIN))
-        .send_window(WINDOW_BYTES_MIN.into())
+        .receive_window(VarInt::from_u32(RECEIVE_BYTES_MIN))
+        .send_window(SEND_BYTES_MIN.into())
         .max_concurrent_bidi_streams(VarInt::from_u32(bidi_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(uni_streams))
         .packet_threshold(PACKET_THRESHOLD)

@@ -15,14 +15,17 @@ const OUTAGE: Duration = Duration::from_secs(2);
 /// Over what time the rate of arrival is taken: long enough that a burst does not count as a rate.
 const RATE_SPAN: Duration = Duration::from_secs(1);
 
-/// Window of a connection that has not shown what it needs: fills 250 Mbit/s over 1 s.
-pub(super) const WINDOW_BYTES_MIN: u32 = 32 << 20;
+/// Receive window of a connection that has not shown what it needs: fills 250 Mbit/s over 1 s.
+pub(super) const RECEIVE_BYTES_MIN: u32 = 32 << 20;
+/// Send window of one: what is in flight on most links, and little to have waiting on a slow one. It follows the
+/// congestion window, which takes more than a watch's interval to outgrow it.
+pub(super) const SEND_BYTES_MIN: u32 = 16 << 20;
 /// Largest window of a connection: 1 Gbit/s over 200 ms needs 25 MB in flight, as much again behind gaps that are
 /// repaired in one round trip, and as much again behind those that take two. What one peer can make us hold.
 pub(super) const WINDOW_BYTES_MAX: u32 = 128 << 20;
 /// Windows as a multiple of what is in flight, for the same reason, with some room for jitter.
 const WINDOW_ROUNDS: u64 = 4;
-/// A link that is this fast, in bytes a second (1 Gbit/s), does not wait for its windows to be measured.
+/// A link that is this fast, in bytes a second (1 Gbit/s), does not wait until the receiver has measured it.
 const FAST_RATE: f64 = 125e6;
 
 /// Counters of a connection at one moment, all since its beginning.
@@ -64,7 +67,7 @@ pub(super) struct Watch {
 impl Watch {
     /// For a connection whose handshake took this `round_trip`.
     pub(super) fn new(now: Instant, round_trip: Duration) -> Self {
-        let window = window_for((FAST_RATE * round_trip.as_secs_f64()) as u64);
+        let receive = window_for((FAST_RATE * round_trip.as_secs_f64()) as u64, RECEIVE_BYTES_MIN);
         Self {
             last: Reading::default(),
             heard_at: now,
@@ -72,7 +75,7 @@ impl Watch {
             lost: Duration::ZERO,
             span_from: now,
             span_bytes: 0,
-            windows: Windows { send: window, receive: window },
+            windows: Windows { send: SEND_BYTES_MIN, receive },
         }
     }
 
@@ -86,12 +89,14 @@ impl Watch {
             self.asked |= reading.sent_datagrams > self.last.sent_datagrams;
         }
         self.last = reading;
-        self.windows.send = self.windows.send.max(window_for(reading.congestion_window));
+        self.windows.send =
+            self.windows.send.max(window_for(reading.congestion_window, SEND_BYTES_MIN));
         let span = now.saturating_duration_since(self.span_from);
         if span >= RATE_SPAN {
             let bytes = (reading.received_bytes - self.span_bytes) as f64;
             let in_flight = bytes / span.as_secs_f64() * reading.round_trip.as_secs_f64();
-            self.windows.receive = self.windows.receive.max(window_for(in_flight as u64));
+            self.windows.receive =
+                self.windows.receive.max(window_for(in_flight as u64, RECEIVE_BYTES_MIN));
             self.span_from = now;
             self.span_bytes = reading.received_bytes;
         }
@@ -110,9 +115,9 @@ impl Watch {
     }
 }
 
-fn window_for(in_flight_bytes: u64) -> u32 {
+fn window_for(in_flight_bytes: u64, least: u32) -> u32 {
     let wanted = u32::try_from(in_flight_bytes.saturating_mul(WINDOW_ROUNDS)).unwrap_or(u32::MAX);
-    wanted.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX)
+    wanted.clamp(least, WINDOW_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -174,7 +179,7 @@ mod tests {
             let windows = watch.look(begin + second * RATE_SPAN, reading);
             (windows.send, windows.receive)
         };
-        assert_eq!(look(1, 1 << 20, 1 << 20), (WINDOW_BYTES_MIN, WINDOW_BYTES_MIN));
+        assert_eq!(look(1, 1 << 20, 1 << 20), (SEND_BYTES_MIN, RECEIVE_BYTES_MIN));
         // 100 MiB in a second are 20 MiB in a round trip.
         assert_eq!(look(2, 101 << 20, 20 << 20), (80 << 20, 80 << 20));
         assert_eq!(look(3, 102 << 20, 1 << 20), (80 << 20, 80 << 20));
