@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use quicopy_protocol::options::Retry;
 
+/// Time before the try that follows progress: a peer that falls over after each file is not pressed.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
 /// Counts the tries of one operation, or of one link.
 ///
 /// Holds no clock: ask [`next_wait`](Self::next_wait) after each failure, and wait that long before the next try.
@@ -25,14 +28,17 @@ impl RetryPolicy {
 
     /// Takes one retry and says how long to wait before it; `None` when all are used up.
     ///
-    /// After progress the first retry is due at once: what broke off had worked, and may work again.
+    /// After progress there is a try before those that count, almost at once: what broke off had worked, and may work again.
     pub fn next_wait(&mut self) -> Option<Duration> {
         if self.used >= self.retry.retries {
             return None;
         }
-        self.used += 1;
         let wait = Duration::from_secs(self.retry.wait_seconds.into());
-        Some(if std::mem::take(&mut self.progressed) { Duration::ZERO } else { wait })
+        if std::mem::take(&mut self.progressed) {
+            return Some(wait.min(FIRST_WAIT));
+        }
+        self.used += 1;
+        Some(wait)
     }
 
     /// Starts the count anew if more is durable than ever before: a link that gets on, however slowly, is not given up.
@@ -75,21 +81,24 @@ mod tests {
         link.note_progress(0);
         assert_eq!(link.next_wait(), None);
         link.note_progress(10);
-        assert_eq!(waits(&mut link), 2);
+        assert_eq!(waits(&mut link), 1 + 2);
         link.note_progress(10);
         link.note_progress(9);
         assert_eq!(link.next_wait(), None);
         link.note_progress(11);
-        assert_eq!(waits(&mut link), 2);
+        assert_eq!(waits(&mut link), 1 + 2);
     }
 
     #[test]
-    fn what_had_worked_is_tried_again_at_once_but_only_once() {
+    fn what_had_worked_is_tried_again_soon_but_only_once_and_not_where_nothing_is_retried() {
         let mut link = policy(3);
         link.note_progress(10);
-        assert_eq!(link.next_wait(), Some(Duration::ZERO));
+        assert_eq!(link.next_wait(), Some(FIRST_WAIT));
         assert_eq!(link.next_wait(), Some(Duration::from_secs(5)));
         link.note_progress(10);
         assert_eq!(link.next_wait(), Some(Duration::from_secs(5)));
+        let mut none = policy(0);
+        none.note_progress(10);
+        assert_eq!(none.next_wait(), None);
     }
 }

@@ -13,19 +13,19 @@ pub const BATCH_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Entries that wait to be committed together.
 #[derive(Debug)]
 pub struct Batch<I> {
+    items_max: usize,
     items: Vec<I>,
     bytes: u64,
     due_at: Option<Instant>,
     is_last: bool,
 }
 
-impl<I> Default for Batch<I> {
-    fn default() -> Self {
-        Self { items: Vec::new(), bytes: 0, due_at: None, is_last: false }
-    }
-}
-
 impl<I> Batch<I> {
+    /// An empty batch that is due with `items_max` entries.
+    pub fn new(items_max: usize) -> Self {
+        Self { items_max, items: Vec::new(), bytes: 0, due_at: None, is_last: false }
+    }
+
     /// Adds an entry with `bytes` of content.
     pub fn push(&mut self, item: I, bytes: u64, now: Instant) {
         self.items.push(item);
@@ -41,7 +41,7 @@ impl<I> Batch<I> {
     /// Whether the batch should be committed now.
     pub fn is_due(&self, now: Instant) -> bool {
         self.is_last
-            || self.items.len() >= BATCH_ITEMS_MAX
+            || self.items.len() >= self.items_max
             || self.bytes >= BATCH_BYTES_AIM
             || self.due_at.is_some_and(|due| due <= now)
     }
@@ -53,7 +53,8 @@ impl<I> Batch<I> {
 
     /// Takes the entries out, in the order they came.
     pub fn take(&mut self) -> Vec<I> {
-        std::mem::take(self).items
+        let empty = Self::new(self.items_max);
+        std::mem::replace(self, empty).items
     }
 }
 
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn a_batch_is_due_by_number_bytes_time_or_when_nothing_else_comes() {
         let now = Instant::now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(BATCH_ITEMS_MAX);
         assert!(!batch.is_due(now) && batch.due_at().is_none());
         batch.push((), 1, now);
         assert!(!batch.is_due(now + BATCH_WAIT_MAX / 2));
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn the_first_entry_sets_the_time() {
         let now = Instant::now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(BATCH_ITEMS_MAX);
         batch.push((), 0, now);
         batch.push((), 0, now + Duration::from_secs(1));
         assert_eq!(batch.due_at(), Some(now + BATCH_WAIT_MAX));

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use quicopy_protocol::meta::Digest;
 use quicopy_protocol::verdict::Origins;
 
-use super::batch::Batch;
+use super::batch::{BATCH_ITEMS_MAX, Batch};
 use super::error::CommitError;
 use super::place::{Covered, Displaced, Ready};
 use crate::disk::{DirHandle, Durable, Ignored, Share, Stat};
@@ -87,17 +87,24 @@ pub struct Committer {
     share: Arc<Share>,
     durable: Arc<Durable>,
     clock: Clock,
+    items_max: usize,
 }
 
 impl Committer {
     /// For a job on `share`.
     pub fn new(share: Arc<Share>, durable: Arc<Durable>, clock: Clock) -> Self {
-        Self { share, durable, clock }
+        Self { share, durable, clock, items_max: BATCH_ITEMS_MAX }
+    }
+
+    /// The same with at most so many entries in a batch: each may hold a directory open.
+    #[must_use]
+    pub fn with_batches_of(self, items_max: usize) -> Self {
+        Self { items_max: items_max.min(BATCH_ITEMS_MAX), ..self }
     }
 
     /// Commits until all senders of `orders` are gone and the last batch is done. Runs in a thread of its own.
     pub fn run<T>(&self, orders: &Receiver<Order<T>>, mut on_outcome: impl FnMut(Outcome<T>)) {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(self.items_max);
         loop {
             let order = match batch.due_at() {
                 Some(due) => orders.recv_deadline(due),

@@ -12,7 +12,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::event::Event;
-use super::job::Job;
+use super::job::{Job, dirs_held_max};
 use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::batch::BATCH_ITEMS_MAX;
@@ -23,8 +23,13 @@ use crate::index::Record;
 use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
 
-/// Finished files that may wait for the committer while it syncs a batch. Each holds its directory open.
-pub(super) const READY_MAX: usize = 1024;
+/// Finished files that may wait for the committer while it syncs a batch: half of the next one.
+const READY_MAX: usize = BATCH_ITEMS_MAX / 2;
+
+/// As many as may wait where each holds its directory open.
+pub(super) fn ready_max() -> usize {
+    READY_MAX.min(dirs_held_max())
+}
 
 /// An entry that is being tried.
 #[derive(Debug)]
@@ -116,7 +121,8 @@ impl<'a> Finisher<'a> {
     pub(super) fn commit(&self, orders: &Receiver<Order<Try>>) {
         let setup = &self.job.setup;
         let committer =
-            Committer::new(Arc::clone(&setup.share), Arc::clone(self.job.durable()), setup.clock);
+            Committer::new(Arc::clone(&setup.share), Arc::clone(self.job.durable()), setup.clock)
+                .with_batches_of(dirs_held_max());
         let mut records = Records::new(self.job);
         committer.run(orders, |outcome| self.committed(outcome, &mut records));
         records.put();

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use async_channel::Sender;
 use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::limits::WANTS_MAX;
 use quicopy_protocol::meta::{DirId, EntryId};
 use quicopy_protocol::options::Durability;
 use quicopy_protocol::path::Name;
@@ -70,7 +71,7 @@ impl Job {
             setup,
             filter,
             stop,
-            window: Window::new(descriptors_max()),
+            window: Window::new(dirs_held_max()),
             scan_ended: AtomicBool::new(false),
             tree: OnceLock::new(),
             name_bytes_max: OnceLock::new(),
@@ -387,6 +388,15 @@ impl Job {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Directories that each of three stages may hold open at once: wishes in flight, finished files that wait, and the batch that
+/// is committed. Half of the descriptors is left for files and whatever else is open.
+pub(super) fn dirs_held_max() -> usize {
+    (descriptors_max() / 6).clamp(DIRS_HELD_MIN, WANTS_MAX)
+}
+
+/// With fewer nothing would get on.
+const DIRS_HELD_MIN: usize = 64;
 
 /// How many descriptors this process may have.
 fn descriptors_max() -> usize {

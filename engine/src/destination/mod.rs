@@ -122,7 +122,7 @@ pub fn run(
     let finisher = Finisher::new(&job, work_rx.clone());
 
     let ended = std::thread::scope(|scope| {
-        let (commits_tx, commits_rx) = crossbeam_channel::bounded(finisher::READY_MAX);
+        let (commits_tx, commits_rx) = crossbeam_channel::bounded(finisher::ready_max());
         let (job, finisher) = (&job, &finisher);
         scope.spawn(move || {
             let _guard = ParkOnPanic(job);

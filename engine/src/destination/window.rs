@@ -13,9 +13,6 @@ const BYTES_MAX: u64 = 32 << 20;
 /// What a large file counts, whatever its size: its chunks follow each other, and the link's own flow control holds them back.
 const LARGE_FILE_BYTES: u64 = 4 << 20;
 
-/// Directories with wishes in flight, each held open, where descriptors are scarce.
-const DIRS_MIN: usize = 64;
-
 /// Smallest weight of a wish, so that empty files do not count as nothing.
 const WISH_BYTES_MIN: u64 = 512;
 
@@ -55,9 +52,8 @@ impl Weight {
 }
 
 impl Window {
-    /// A window for a process that may open `descriptors_max` descriptors: the wishes of a directory hold one.
-    pub(super) fn new(descriptors_max: usize) -> Self {
-        let dirs_max = (descriptors_max / 8).clamp(DIRS_MIN, WANTS_MAX);
+    /// A window that reaches over at most `dirs_max` directories: the wishes of each hold it open.
+    pub(super) fn new(dirs_max: usize) -> Self {
         Self { dirs_max, used: Mutex::default(), freed: Condvar::new() }
     }
 
@@ -120,17 +116,17 @@ mod tests {
     #[test]
     fn small_files_are_bounded_by_bytes_and_large_ones_by_number() {
         let mut used = Used { wants: 1, ..Used::default() };
-        assert!(used.fits(weight(WHOLE_FILE_BYTES_MAX), DIRS_MIN));
+        assert!(used.fits(weight(WHOLE_FILE_BYTES_MAX), 1));
         used.bytes = BYTES_MAX - 100;
-        assert!(!used.fits(weight(0), DIRS_MIN));
+        assert!(!used.fits(weight(0), 1));
         used = Used { wants: 1, large: LARGE_WANTS_MAX, ..Used::default() };
-        assert!(!used.fits(weight(WHOLE_FILE_BYTES_MAX + 1), DIRS_MIN));
-        assert!(used.fits(weight(10), DIRS_MIN));
+        assert!(!used.fits(weight(WHOLE_FILE_BYTES_MAX + 1), 1));
+        assert!(used.fits(weight(10), 1));
     }
 
     #[test]
     fn where_descriptors_are_scarce_few_directories_are_in_work_but_any_number_of_their_files() {
-        let window = Window::new(1024);
+        let window = Window::new(128);
         let in_dir = |dir| Weight::of(10, DirId(dir));
         for dir in 0..128 {
             assert!(window.acquire(in_dir(dir)));
@@ -149,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_single_wish_always_fits() {
-        assert!(Used { bytes: BYTES_MAX, ..Used::default() }.fits(weight(u64::MAX), DIRS_MIN));
+        assert!(Used { bytes: BYTES_MAX, ..Used::default() }.fits(weight(u64::MAX), 1));
     }
 
     #[test]

@@ -17,6 +17,9 @@ const WEIGHT: f64 = 0.1;
 /// Rounds that a trial lasts at most, on paths that hold few packets.
 const TRIAL_ROUNDS: u32 = 4;
 
+/// No link that is worth using loses more by chance.
+const RANDOM_MAX: f64 = 0.5;
+
 /// What a round of losses means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
@@ -50,6 +53,7 @@ struct Trial {
 /// Follows the share of packets lost by chance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LossMeter {
+    /// At most [`RANDOM_MAX`].
     random: f64,
     judgements: u32,
     /// Packets that left earlier do not count.
@@ -61,7 +65,7 @@ pub(super) struct LossMeter {
 impl LossMeter {
     pub(super) fn new(remembered: Option<f64>) -> Self {
         Self {
-            random: remembered.filter(|share| (0.0..=0.5).contains(share)).unwrap_or(0.0),
+            random: remembered.filter(|share| (0.0..=RANDOM_MAX).contains(share)).unwrap_or(0.0),
             judgements: if remembered.is_some() { 5 } else { 0 },
             since: Duration::ZERO,
             tally: Tally::default(),
@@ -104,7 +108,7 @@ impl LossMeter {
         }
     }
 
-    /// A round is over. `may_try` if the flow had enough to send.
+    /// A round of a flow that had enough to send is over.
     pub(super) fn handle_round(&mut self, now: Duration) -> Verdict {
         let Some(trial) = &mut self.trial else { return self.judge() };
         if trial.from.is_none() {
@@ -121,7 +125,7 @@ impl LossMeter {
         let excess = trial.suspected.share() - self.random;
         if trial.tally.share() - self.random >= 0.5 * excess {
             // Chance: the trial's share is the best that is known.
-            self.random = trial.tally.share();
+            self.random = trial.tally.share().min(RANDOM_MAX);
             self.judgements = 5;
             return Verdict::Chance;
         }
@@ -144,7 +148,7 @@ impl LossMeter {
         if total >= JUDGED_PACKETS {
             let weight = if self.judgements < 5 { 0.3 } else { WEIGHT };
             self.judgements = self.judgements.saturating_add(1);
-            self.random += weight * (self.tally.share() - self.random);
+            self.random += weight * (self.tally.share().min(RANDOM_MAX) - self.random);
             self.tally = Tally::default();
         }
         Verdict::Chance
@@ -153,7 +157,7 @@ impl LossMeter {
     /// Takes what was counted so far for chance.
     pub(super) fn learn(&mut self) {
         if self.tally.total >= JUDGED_PACKETS && self.judgements == 0 {
-            self.random = self.tally.share();
+            self.random = self.tally.share().min(RANDOM_MAX);
             self.judgements = 1;
         }
     }
@@ -162,6 +166,7 @@ impl LossMeter {
     pub(super) fn restart(&mut self, now: Duration) {
         self.since = now;
         self.tally = Tally::default();
+        self.trial = None;
     }
 }
 
@@ -205,6 +210,21 @@ mod tests {
     fn loss_that_goes_with_the_queue_is_overflow() {
         let mut meter = LossMeter::new(Some(0.01));
         assert_eq!(verdicts(&mut meter, 4, 60, 10), [Verdict::Overflow]);
+        assert!((0.009..=0.011).contains(&meter.random()));
+    }
+
+    #[test]
+    fn an_outage_during_a_trial_teaches_nothing() {
+        let mut meter = LossMeter::new(Some(0.01));
+        meter.handle_loss(ms(100), 300.0);
+        (0..700).for_each(|_| meter.handle_ack(ms(100)));
+        meter.handle_round(ms(100));
+        meter.handle_drained(ms(200));
+        assert!(meter.is_trying());
+        meter.restart(ms(5000));
+        meter.handle_loss(ms(300), 1000.0);
+        assert!(!meter.is_trying());
+        meter.handle_round(ms(5100));
         assert!((0.009..=0.011).contains(&meter.random()));
     }
 

@@ -377,7 +377,7 @@ impl Supervisor {
         let windows = watch.look(
             now,
             Reading {
-                sent_datagrams: stats.udp_tx.datagrams,
+                sent_frames: stats.frame_tx.stream + stats.frame_tx.ping,
                 received_datagrams: stats.udp_rx.datagrams,
                 received_bytes: stats.udp_rx.bytes,
                 congestion_window: stats.path.cwnd,

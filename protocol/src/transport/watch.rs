@@ -18,7 +18,7 @@ const RATE_SPAN: Duration = Duration::from_secs(1);
 /// Receive window of a connection that has not shown what it needs: fills 250 Mbit/s over 1 s.
 pub(super) const RECEIVE_BYTES_MIN: u32 = 32 << 20;
 /// Send window of one: what is in flight on most links, and little to have waiting on a slow one. It follows the
-/// congestion window, which takes more than a watch's interval to outgrow it.
+/// congestion window; one that begins with a remembered rate waits for it once.
 pub(super) const SEND_BYTES_MIN: u32 = 16 << 20;
 /// Largest window of a connection: 1 Gbit/s over 200 ms needs 25 MB in flight, as much again behind gaps that are
 /// repaired in one round trip, and as much again behind those that take two. What one peer can make us hold.
@@ -31,7 +31,8 @@ const FAST_RATE: f64 = 125e6;
 /// Counters of a connection at one moment, all since its beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
-    pub(super) sent_datagrams: u64,
+    /// Frames that the peer must acknowledge: content and pings.
+    pub(super) sent_frames: u64,
     pub(super) received_datagrams: u64,
     pub(super) received_bytes: u64,
     /// Bytes that the congestion controller lets be in flight.
@@ -53,10 +54,8 @@ pub(super) struct Windows {
 #[derive(Debug)]
 pub(super) struct Watch {
     last: Reading,
-    /// When something arrived last, as far as was seen.
-    heard_at: Instant,
-    /// Whether anything was sent since.
-    asked: bool,
+    /// When the peer was spoken to first since, as far as was seen.
+    asked_at: Option<Instant>,
     /// Outages that are over.
     lost: Duration,
     span_from: Instant,
@@ -70,8 +69,7 @@ impl Watch {
         let receive = window_for((FAST_RATE * round_trip.as_secs_f64()) as u64, RECEIVE_BYTES_MIN);
         Self {
             last: Reading::default(),
-            heard_at: now,
-            asked: false,
+            asked_at: None,
             lost: Duration::ZERO,
             span_from: now,
             span_bytes: 0,
@@ -83,10 +81,9 @@ impl Watch {
     pub(super) fn look(&mut self, now: Instant, reading: Reading) -> Windows {
         if reading.received_datagrams > self.last.received_datagrams {
             self.lost += self.outage(now);
-            self.heard_at = now;
-            self.asked = false;
-        } else {
-            self.asked |= reading.sent_datagrams > self.last.sent_datagrams;
+            self.asked_at = None;
+        } else if reading.sent_frames > self.last.sent_frames {
+            self.asked_at.get_or_insert(now);
         }
         self.last = reading;
         self.windows.send =
@@ -103,10 +100,11 @@ impl Watch {
         self.windows
     }
 
-    /// How long the peer has not been heard although it was spoken to; zero while that is not long enough to matter.
+    /// How long the peer has not answered; zero while that is not long enough to matter.
     pub(super) fn outage(&self, now: Instant) -> Duration {
-        let silent = now.saturating_duration_since(self.heard_at);
-        if self.asked && silent >= OUTAGE { silent } else { Duration::ZERO }
+        let Some(asked_at) = self.asked_at else { return Duration::ZERO };
+        let silent = now.saturating_duration_since(asked_at);
+        if silent >= OUTAGE { silent } else { Duration::ZERO }
     }
 
     /// Time of all outages so far, the present one included.
@@ -126,14 +124,14 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Looks every 250 ms; each row says how many datagrams were sent and received meanwhile.
+    /// Looks every 250 ms; each row says how many frames were sent and datagrams received meanwhile.
     fn follow(rows: &[(u64, u64)]) -> (Watch, Instant) {
         let mut now = Instant::now();
         let mut watch = Watch::new(now, Duration::ZERO);
         let mut reading = Reading::default();
         for (sent, received) in rows {
             now += WATCH_INTERVAL;
-            reading.sent_datagrams += sent;
+            reading.sent_frames += sent;
             reading.received_datagrams += received;
             watch.look(now, reading);
         }
@@ -145,10 +143,10 @@ mod tests {
         let mut rows = vec![(5, 5), (1, 0)];
         rows.extend([(0, 0); 19]);
         let (watch, now) = follow(&rows);
-        assert_eq!(watch.outage(now), 5000 * MS);
+        assert_eq!(watch.outage(now), 4750 * MS);
         rows.push((1, 1));
         let (watch, now) = follow(&rows);
-        assert_eq!((watch.outage(now), watch.lost(now)), (Duration::ZERO, 5250 * MS));
+        assert_eq!((watch.outage(now), watch.lost(now)), (Duration::ZERO, 5000 * MS));
     }
 
     #[test]
@@ -156,6 +154,11 @@ mod tests {
         let mut rows = vec![(5, 5)];
         rows.extend([(0, 0); 40]);
         rows.push((1, 1));
+        let (watch, now) = follow(&rows);
+        assert_eq!(watch.lost(now), Duration::ZERO);
+        // Nor if the answer to what ends it takes its time.
+        rows.pop();
+        rows.extend([(1, 0), (0, 0), (0, 1)]);
         let (watch, now) = follow(&rows);
         assert_eq!(watch.lost(now), Duration::ZERO);
     }

@@ -124,7 +124,8 @@ pub(super) fn run(
             let scan = || drop(scope.spawn(|| ending.guard(|| attempt.scan())));
             match attempt.open(hello, number, scan) {
                 Ok(opened) => attempt.carry_out(&opened, &mut books),
-                Err(end) => end,
+                // What this side found first counts more than what the agent says meanwhile.
+                Err(end) => ending.take().unwrap_or(end),
             }
         });
         attempt.send_home();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,17 +73,18 @@ impl LinkMemory {
             seen_seconds: now.as_second(),
         };
         let folder = self.path.parent().expect("the path was joined from a folder and a name");
-        fs::create_dir_all(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Jobs that end at once each write a file of their own; the last rename wins.
         let new = self.path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&serde_json::to_vec(&record)?)?;
-        fs::rename(&new, &self.path)
+        let _ = fs::remove_file(&new);
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let written = file.write_all(&serde_json::to_vec(&record)?);
+        let placed = written.and_then(|()| fs::rename(&new, &self.path));
+        if placed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        placed
     }
 }
 

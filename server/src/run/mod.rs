@@ -5,7 +5,7 @@
 //! resuming there is. The count of retries begins anew whenever more became durable than before.
 //!
 //! - `attempt`: one link from hello to goodbye; `outlet`, `offers`, `serving`, `progress`, `throttle`: its parts
-//! - `ending`: why it ends, for all its threads
+//! - `ending`: why it ends, for all its threads; `reporter`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `local`, `remote`: where links come from; `memory`: what they gave
 

@@ -74,11 +74,13 @@ impl Drop for Programs {
 /// A switch that the sender does not know is refused by name.
 fn knows_policies(sender: &Path) -> Result<bool> {
     let folder = tempfile::tempdir()?;
+    let source = folder.path().join("source");
+    fs::create_dir(&source)?;
     let status = Command::new(sender)
-        .arg(folder.path())
-        .arg(folder.path().join("none"))
+        .arg(&source)
+        .arg(folder.path().join("destination"))
         .args(["/L", "/POLICY:low"])
-        .env("QUICOPY_HOME", folder.path())
+        .env("QUICOPY_HOME", folder.path().join("home"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
