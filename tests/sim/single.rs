@@ -172,7 +172,7 @@ fn what_is_known_outlives_the_controller() {
     let settings = Settings::default();
     let gauge = settings.gauge.clone();
     scene.run(settings.clone(), 1, 5.0);
-    let estimate = gauge.read().estimate.expect("content was measured");
+    let estimate = gauge.read().expect("content was measured");
     let mbit = estimate.rate as f64 * 8e-6;
     assert!((94.0..=100.0).contains(&mbit), "{mbit:.1} Mbit/s");
     assert!(estimate.min_rtt.abs_diff(scene.rtt()) < Duration::from_millis(2));
@@ -184,4 +184,30 @@ fn what_is_known_outlives_the_controller() {
     Control::on_ack(&mut next, rtt, Duration::ZERO, 1452, true);
     let half = estimate.rate as f64 * 0.1 / 2.0;
     assert!(next.window(rtt) as f64 >= 0.95 * half);
+}
+
+/// Windows of a flow whose acknowledgements take 100 ms, round by round; in `marked` a router marks packets.
+fn windows(rounds: u64, marked: Option<u64>) -> Vec<u64> {
+    let mut controller = Controller::new(Settings::default(), 1452);
+    (0..rounds)
+        .map(|round| {
+            let sent = Duration::from_millis(100 * round);
+            let now = sent + Duration::from_millis(100);
+            let packets = controller.window(sent) / 1452;
+            (0..packets).for_each(|_| controller.handle_sent(sent, 1452));
+            if marked == Some(round) {
+                controller.handle_mark();
+            }
+            (0..packets).for_each(|_| controller.handle_ack(now, sent, 1452, false));
+            (0..4).for_each(|_| controller.handle_end_acks(now, 0, false));
+            controller.window(now)
+        })
+        .collect()
+}
+
+#[test]
+fn a_marked_packet_ends_the_doubling_as_an_overflow_does() {
+    let (free, marked) = (windows(7, None), windows(7, Some(3)));
+    assert_eq!(free[..3], marked[..3]);
+    assert!(marked[6] < free[6] / 2, "{marked:?}, {free:?}");
 }

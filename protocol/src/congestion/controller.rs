@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::base::{Base, Finding};
 use super::delivery::{Sample, Sampler};
 use super::filters::Peak;
-use super::gauge::Reading;
 use super::loss::{LossMeter, Verdict};
 use super::policy::{Estimate, Policy, Settings};
 use super::round::Round;
@@ -90,7 +89,7 @@ impl Controller {
     /// What the gauge holds, from the path before, counts more than what the settings remember.
     pub fn new(settings: Settings, packet_bytes: u16) -> Self {
         let packet_bytes = f64::from(packet_bytes.max(1));
-        let remembered = settings.gauge.read().estimate.or(settings.remembered);
+        let remembered = settings.gauge.read().or(settings.remembered);
         Self {
             loss: LossMeter::new(remembered.map(|estimate| estimate.loss)),
             steady: Steady::new(settings.policy),
@@ -198,6 +197,11 @@ impl Controller {
         self.loss.handle_loss(sent, bytes as f64 / self.packet_bytes);
     }
 
+    /// A router marked packets instead of dropping them: its queue is longer than it likes (RFC 3168, RFC 9002 section 7.1).
+    pub fn handle_mark(&mut self) {
+        self.round.is_marked = true;
+    }
+
     /// What is known of the path; `None` until content was measured.
     pub fn estimate(&self) -> Option<Estimate> {
         let rate = self.rate() as u64;
@@ -290,7 +294,11 @@ impl Controller {
             packet_bytes: self.packet_bytes,
         };
         let queue = self.round.rtt_peak.saturating_sub(base);
-        match startup.handle_end_acks(now, &look) {
+        let progress = match self.round.is_marked {
+            true => Progress::Overflowing,
+            false => startup.handle_end_acks(now, &look),
+        };
+        match progress {
             Progress::Growing => return false,
             Progress::Full => {
                 // What is known to be lost by now left when the queue was empty.
@@ -347,6 +355,9 @@ impl Controller {
             view.rate = self.rate();
         }
         self.steady.note(&view);
+        if round.is_marked {
+            self.steady.handle_overflow();
+        }
         if matches!(self.phase, Phase::Steady) {
             let was_trying = self.loss.is_trying();
             if self.loss.handle_round(now) == Verdict::Overflow {
@@ -362,9 +373,7 @@ impl Controller {
         if self.steady.take_climb() {
             self.phase = Phase::Startup(Startup::default());
         }
-        self.settings
-            .gauge
-            .write(Reading { estimate: self.estimate(), window_bytes: self.window as u64 });
+        self.settings.gauge.write(self.estimate());
     }
 
     fn doubt_base(&mut self, view: &View, queue: Duration) {

@@ -32,5 +32,5 @@ mod startup;
 mod steady;
 
 pub use controller::Controller;
-pub use gauge::{Gauge, Reading};
+pub use gauge::Gauge;
 pub use policy::{Estimate, Policy, Settings};

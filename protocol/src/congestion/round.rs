@@ -24,6 +24,8 @@ pub(super) struct Round {
     rtt_count: u32,
     pub(super) delivered: u64,
     pub(super) lost: u64,
+    /// Whether a router marked packets of it.
+    pub(super) is_marked: bool,
     /// Whether a packet of it left while there was too little to send.
     pub(super) is_app_limited: bool,
 }
@@ -40,6 +42,7 @@ impl Round {
             rtt_count: 0,
             delivered: 0,
             lost: 0,
+            is_marked: false,
             is_app_limited: false,
         }
     }

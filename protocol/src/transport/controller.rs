@@ -86,7 +86,11 @@ impl QuinnController for Adapter {
         _is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
-        self.controller.handle_loss(self.since(sent), lost_bytes);
+        // quinn tells of marked packets (ECN) as of a loss of nothing.
+        match lost_bytes {
+            0 => self.controller.handle_mark(),
+            lost_bytes => self.controller.handle_loss(self.since(sent), lost_bytes),
+        }
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {

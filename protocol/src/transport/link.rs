@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
-use quinn::{Connection, ConnectionError, SendStream, TransportErrorCode, VarInt};
+use quinn::{Connection, ConnectionError, SendStream, TransportErrorCode, VarInt, WriteError};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::accept::{Seat, accept_lanes};
 use super::compress::{Agreement, Compression};
@@ -40,6 +40,8 @@ use crate::text;
 
 /// Time that an orderly end may take.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a peer may stay after it has stopped a stream: longer than any orderly end takes.
+const STOPPED_GRACE: Duration = Duration::from_secs(10);
 /// Above all other streams, which have 0.
 const CONTROL_PRIORITY: i32 = 1;
 
@@ -300,7 +302,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
-        let mut watch = Watch::new(Instant::now(), self.connection.rtt());
+        let mut watch = Watch::new(Instant::now());
         let mut tick = interval(WATCH_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -380,6 +382,7 @@ impl Supervisor {
                 sent_frames: stats.frame_tx.stream + stats.frame_tx.ping,
                 received_datagrams: stats.udp_rx.datagrams,
                 received_bytes: stats.udp_rx.bytes,
+                is_opened: self.agreement.is_opened(),
                 congestion_window: stats.path.cwnd,
                 round_trip: stats.path.rtt,
             },
@@ -412,9 +415,22 @@ impl Writer {
         };
         match written {
             None => drop(stream.reset(VarInt::from_u32(0))),
-            // The connection is gone, or the peer reads no more: its end says why.
+            Some(Err(write::PumpError::Write(WriteError::Stopped(_)))) => self.miss_end().await,
+            // The connection is gone: its end says why.
             Some(Err(write::PumpError::Write(_)) | Ok(())) => {}
             Some(Err(error)) => self.fail(&error),
+        }
+    }
+
+    /// The peer takes no more from this stream. It does so on its way out, too; but if it stays, the job would wait for ever.
+    async fn miss_end(&self) {
+        tokio::select! {
+            _ = self.give_up.wait() => {}
+            _ = self.ending.asked.wait() => {}
+            _ = self.ending.closed.wait() => {}
+            () = sleep(STOPPED_GRACE) => {
+                self.ending.asked.set(Close::protocol("a stream of the job was stopped"));
+            }
         }
     }
 

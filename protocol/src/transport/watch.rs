@@ -35,6 +35,8 @@ pub(super) struct Reading {
     pub(super) sent_frames: u64,
     pub(super) received_datagrams: u64,
     pub(super) received_bytes: u64,
+    /// Whether this side has opened the peer's job: before that it reads nothing, and keeps no more than it must.
+    pub(super) is_opened: bool,
     /// Bytes that the congestion controller lets be in flight.
     pub(super) congestion_window: u64,
     /// Smoothed.
@@ -64,16 +66,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// For a connection whose handshake took this `round_trip`.
-    pub(super) fn new(now: Instant, round_trip: Duration) -> Self {
-        let receive = window_for((FAST_RATE * round_trip.as_secs_f64()) as u64, RECEIVE_BYTES_MIN);
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             last: Reading::default(),
             asked_at: None,
             lost: Duration::ZERO,
             span_from: now,
             span_bytes: 0,
-            windows: Windows { send: SEND_BYTES_MIN, receive },
+            windows: Windows { send: SEND_BYTES_MIN, receive: RECEIVE_BYTES_MIN },
         }
     }
 
@@ -88,16 +88,23 @@ impl Watch {
         self.last = reading;
         self.windows.send =
             self.windows.send.max(window_for(reading.congestion_window, SEND_BYTES_MIN));
+        if reading.is_opened {
+            self.widen(now, &reading);
+        }
+        self.windows
+    }
+
+    /// Follows what arrives with the receive window.
+    fn widen(&mut self, now: Instant, reading: &Reading) {
+        let mut rate = FAST_RATE;
         let span = now.saturating_duration_since(self.span_from);
         if span >= RATE_SPAN {
-            let bytes = (reading.received_bytes - self.span_bytes) as f64;
-            let in_flight = bytes / span.as_secs_f64() * reading.round_trip.as_secs_f64();
-            self.windows.receive =
-                self.windows.receive.max(window_for(in_flight as u64, RECEIVE_BYTES_MIN));
+            rate = rate.max((reading.received_bytes - self.span_bytes) as f64 / span.as_secs_f64());
             self.span_from = now;
             self.span_bytes = reading.received_bytes;
         }
-        self.windows
+        let in_flight = (rate * reading.round_trip.as_secs_f64()) as u64;
+        self.windows.receive = self.windows.receive.max(window_for(in_flight, RECEIVE_BYTES_MIN));
     }
 
     /// How long the peer has not answered; zero while that is not long enough to matter.
@@ -127,7 +134,7 @@ mod tests {
     /// Looks every 250 ms; each row says how many frames were sent and datagrams received meanwhile.
     fn follow(rows: &[(u64, u64)]) -> (Watch, Instant) {
         let mut now = Instant::now();
-        let mut watch = Watch::new(now, Duration::ZERO);
+        let mut watch = Watch::new(now);
         let mut reading = Reading::default();
         for (sent, received) in rows {
             now += WATCH_INTERVAL;
@@ -164,28 +171,46 @@ mod tests {
     }
 
     #[test]
-    fn a_long_link_begins_with_windows_for_a_fast_one() {
-        let first = |millis| {
-            Watch::new(Instant::now(), millis * MS).look(Instant::now(), Reading::default()).receive
+    fn a_long_link_has_a_window_for_a_fast_one_once_the_job_is_open_and_not_before() {
+        let receives = |is_opened, millis| {
+            let round_trip = millis * MS;
+            let reading = Reading { is_opened, round_trip, ..Reading::default() };
+            Watch::new(Instant::now()).look(Instant::now(), reading).receive
         };
-        assert_eq!([1, 50, 100, 1000].map(first), [32 << 20, 32 << 20, 50_000_000, 128 << 20]);
+        let opened = [1, 50, 100, 1000].map(|millis| receives(true, millis));
+        assert_eq!(opened, [RECEIVE_BYTES_MIN, RECEIVE_BYTES_MIN, 50_000_000, WINDOW_BYTES_MAX]);
+        assert_eq!(receives(false, 1000), RECEIVE_BYTES_MIN);
+    }
+
+    #[test]
+    fn a_peer_whose_job_is_not_open_cannot_widen_the_window_by_sending() {
+        let begin = Instant::now();
+        let mut watch = Watch::new(begin);
+        let flood =
+            Reading { received_bytes: 1 << 30, round_trip: 1000 * MS, ..Reading::default() };
+        assert_eq!(watch.look(begin + 2 * RATE_SPAN, flood).receive, RECEIVE_BYTES_MIN);
     }
 
     #[test]
     fn windows_follow_what_is_in_flight_within_their_bounds_and_never_fall() {
         let begin = Instant::now();
-        let mut watch = Watch::new(begin, 10 * MS);
+        let mut watch = Watch::new(begin);
         let mut look = |second: u32, received_bytes, congestion_window| {
-            let round_trip = 200 * MS;
-            let reading =
-                Reading { received_bytes, congestion_window, round_trip, ..Reading::default() };
+            let round_trip = 20 * MS;
+            let reading = Reading {
+                received_bytes,
+                congestion_window,
+                round_trip,
+                is_opened: true,
+                ..Reading::default()
+            };
             let windows = watch.look(begin + second * RATE_SPAN, reading);
             (windows.send, windows.receive)
         };
         assert_eq!(look(1, 1 << 20, 1 << 20), (SEND_BYTES_MIN, RECEIVE_BYTES_MIN));
-        // 100 MiB in a second are 20 MiB in a round trip.
-        assert_eq!(look(2, 101 << 20, 20 << 20), (80 << 20, 80 << 20));
-        assert_eq!(look(3, 102 << 20, 1 << 20), (80 << 20, 80 << 20));
+        // 1000 MiB in a second are 20 MiB in a round trip.
+        assert_eq!(look(2, 1001 << 20, 20 << 20), (80 << 20, 80 << 20));
+        assert_eq!(look(3, 1002 << 20, 1 << 20), (80 << 20, 80 << 20));
         assert_eq!(look(4, 1 << 40, u64::MAX), (WINDOW_BYTES_MAX, WINDOW_BYTES_MAX));
     }
 }

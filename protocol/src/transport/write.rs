@@ -34,7 +34,7 @@ pub(super) enum PumpError {
 }
 
 /// Writes the stream's first byte if it has one, then messages until the channel is closed and empty, then waits until the peer has all.
-/// For the control lane: `agreement` learns what this side offers.
+/// For the control lane: `agreement` learns what this side offers, and that it opens the job.
 pub(super) async fn pump(
     stream: &mut SendStream,
     kind: Option<StreamKind>,
@@ -43,8 +43,10 @@ pub(super) async fn pump(
 ) -> Result<(), PumpError> {
     let mut out = Out::begin(stream, kind).await?;
     while let Ok(message) = messages.recv().await {
-        if let Message::Hello(hello) = &message {
-            agreement.offered(hello.features);
+        match &message {
+            Message::Hello(hello) => agreement.offered(hello.features),
+            Message::JobOpened(_) => agreement.opened(),
+            _ => {}
         }
         let encoded = encode(&message)?;
         out.put(encoded.head).await?;

@@ -122,7 +122,7 @@ impl Remote {
     /// Waits until the agent was told that the connection has ended, and remembers what the way gave to so many bytes.
     pub(super) fn finish(&self, sent_bytes: u64) {
         // Another policy takes what it is given, and learns nothing of what there is.
-        if let (Policy::Fair, Some(estimate)) = (self.way.policy, self.gauge.read().estimate) {
+        if let (Policy::Fair, Some(estimate)) = (self.way.policy, self.gauge.read()) {
             let learned = memory::learned(self.remembered, estimate, sent_bytes);
             if let Err(error) = self.memory.note(learned, Timestamp::now()) {
                 tracing::warn!(%error, "what the link gave could not be remembered");
@@ -205,7 +205,7 @@ impl Remote {
     fn congestion(&self) -> Settings {
         Settings {
             policy: self.way.policy,
-            remembered: self.gauge.read().estimate.or(self.remembered),
+            remembered: self.gauge.read().or(self.remembered),
             gauge: Arc::clone(&self.gauge),
             ..Settings::default()
         }

@@ -13,7 +13,7 @@ pub(super) mod effort;
 pub(super) mod probe;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::version::ZSTD_STREAMS;
 
@@ -42,11 +42,13 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Which features the two hellos on a connection's control stream have put in force.
+/// What was settled on a connection's control stream: which features the two hellos have put in force, and whether this
+/// side has let the peer's job in.
 #[derive(Debug, Default)]
 pub(super) struct Agreement {
     ours: AtomicU64,
     theirs: AtomicU64,
+    is_opened: AtomicBool,
 }
 
 impl Agreement {
@@ -58,6 +60,16 @@ impl Agreement {
     /// The peer has named its features.
     pub(super) fn heard(&self, features: u64) {
         self.theirs.store(features, Ordering::Relaxed);
+    }
+
+    /// This side has opened the job that the peer asked for.
+    pub(super) fn opened(&self) {
+        self.is_opened.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has: from then on it reads what the peer sends.
+    pub(super) fn is_opened(&self) -> bool {
+        self.is_opened.load(Ordering::Relaxed)
     }
 
     /// Whether the peer may take it that this side opens compressed frames. Its hello may come later than those, on another
