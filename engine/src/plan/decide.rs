@@ -24,7 +24,7 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
     let action = match kind {
         Kind::Special => Action::Skip,
         Kind::Directory => by_class(class, policy),
-        Kind::File | Kind::Link { .. } => match (policy.mode, class) {
+        Kind::File | Kind::Link { .. } | Kind::HardLink { .. } => match (policy.mode, class) {
             (CopyMode::Copy, _)
             | (CopyMode::CreateEmpty, FileClass::Lonely | FileClass::Mismatched) => {
                 by_class(class, policy)
@@ -40,6 +40,8 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
         | Action::Skip
         | Action::SkipConflict
         | Action::Mismatch
+        | Action::Check
+        | Action::Fix
         | Action::Fail => action,
     }
 }
@@ -54,7 +56,7 @@ fn by_class(class: FileClass, policy: &JobPolicy) -> Action {
         FileClass::Changed => copy_unless(classes.exclude_changed),
         FileClass::Same => copy_unless(!classes.include_same),
         FileClass::Tweaked if classes.include_tweaked => Action::Restamp,
-        FileClass::Tweaked => Action::Skip,
+        FileClass::Tweaked | FileClass::Modified => Action::Skip,
         FileClass::Mismatched if deletes(policy) && !classes.exclude_lonely => Action::Copy,
         FileClass::Mismatched => Action::Mismatch,
     }
@@ -91,6 +93,8 @@ mod tests {
             Action::Skip => '.',
             Action::SkipConflict => '!',
             Action::Mismatch => 'M',
+            Action::Check => 'K',
+            Action::Fix => 'X',
             Action::Fail => 'F',
         };
         CLASSES.map(letter).iter().collect()

@@ -184,6 +184,8 @@ impl Planner<'_> {
                 | Action::Skip
                 | Action::SkipConflict
                 | Action::Mismatch
+                | Action::Check
+                | Action::Fix
                 | Action::Fail,
                 _,
             ) => DirState::Avoided,
@@ -239,6 +241,10 @@ fn is_skipped(entry: &Entry) -> bool {
             Skip::Named
             | Skip::Large
             | Skip::Small
+            | Skip::Attributes
+            | Skip::Archive
+            | Skip::TooOld
+            | Skip::TooNew
             | Skip::Link
             | Skip::Loop
             | Skip::TooDeep

@@ -158,7 +158,7 @@ impl Judge<'_> {
                 let skip = path.and_then(|path| self.directory_skip(here, &path));
                 (skip, Operation::AccessSourceDirectory)
             }
-            Kind::File | Kind::Link { .. } | Kind::Special => {
+            Kind::File | Kind::Link { .. } | Kind::HardLink { .. } | Kind::Special => {
                 (self.filter.file_name(here.path, &name), Operation::CopyFile)
             }
         };
@@ -263,7 +263,10 @@ mod tests {
     }
 
     fn links(recreate: bool, exclude_dirs: bool, exclude_files: bool) -> Selection {
-        Selection { links: LinkPolicy { recreate, exclude_dirs, exclude_files }, ..all() }
+        Selection {
+            links: LinkPolicy { recreate, exclude_dirs, exclude_files, ..LinkPolicy::default() },
+            ..all()
+        }
     }
 
     fn stat(entry_type: Type) -> Stat {
