@@ -54,7 +54,13 @@ pub(super) fn directory_state(class: FileClass, action: Action, recurse: Recurse
         (Action::Copy, Recurse::All) => DirState::New,
         (Action::Copy, Recurse::NonEmpty) => DirState::Deferred,
         (
-            Action::Restamp | Action::Skip | Action::SkipConflict | Action::Mismatch | Action::Fail,
+            Action::Restamp
+            | Action::Skip
+            | Action::SkipConflict
+            | Action::Mismatch
+            | Action::Check
+            | Action::Fix
+            | Action::Fail,
             _,
         ) => DirState::Avoided,
     }
