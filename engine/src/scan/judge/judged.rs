@@ -24,14 +24,14 @@ pub(in crate::scan) struct Judged {
 impl Judged {
     pub(super) fn plain(name: Name, kind: Kind, stat: Stat, skip: Option<Skip>) -> Self {
         let entry = Entry { name, kind, meta: stat.meta, skip };
-        let scanned = ScannedEntry { entry, identity: stat.identity };
+        let scanned = ScannedEntry { entry, identity: stat.identity, names: stat.names };
         Self { scanned, failure: None, enter: None }
     }
 
     /// An entry that nobody looks at further.
     pub(super) fn skipped(name: Name, kind: Kind, skip: Skip) -> Self {
         let entry = Entry { name, kind, meta: Meta::default(), skip: Some(skip) };
-        let scanned = ScannedEntry { entry, identity: Identity::default() };
+        let scanned = ScannedEntry { entry, identity: Identity::default(), names: 1 };
         Self { scanned, failure: None, enter: None }
     }
 

@@ -7,6 +7,7 @@ mod tests;
 
 use std::io;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::limits::{PATH_BYTES_MAX, PATH_DEPTH_MAX};
 use quicopy_protocol::meta::{Kind, Skip};
@@ -14,8 +15,8 @@ use quicopy_protocol::options::{Recurse, Selection};
 use quicopy_protocol::path::{Name, RelPath};
 
 use crate::fault;
-use crate::filter::Filter;
-use crate::source::{Found, Identity, Links, Stat, Type};
+use crate::filter::{Filter, Traits};
+use crate::source::{Found, Identity, LinkEnds, Links, Stat, Type};
 pub(super) use judged::Judged;
 
 /// The rules of a job.
@@ -56,22 +57,36 @@ impl Judge<'_> {
         }
         match (found.own, found.link) {
             (Err(unseen), _) => self.unreadable(here, name, unseen.entry_type, &unseen.error),
-            (Ok(stat), None) => self.entry(here, name, stat, Links::Refuse),
+            (Ok(stat), None) => self.entry(here, name, stat, found.attributes, Links::Refuse),
             (Ok(link), Some(ends)) => match &ends.target {
                 Ok(target) if target.entry_type == Type::Directory => {
-                    self.dir_link(here, name, link, ends.text, *target)
+                    let target = *target;
+                    self.dir_link(here, name, link, ends.text, target)
                 }
-                _ => self.file_link(here, name, link, ends.text, ends.target),
+                _ => self.file_link(here, name, link, *ends, found.attributes),
             },
         }
     }
 
     /// An entry that is no link, or the target of one that is followed.
-    fn entry(&self, here: &Here<'_>, name: Name, stat: Stat, via: Links) -> Judged {
+    fn entry(
+        &self,
+        here: &Here<'_>,
+        name: Name,
+        stat: Stat,
+        attributes: DosAttributes,
+        via: Links,
+    ) -> Judged {
         match stat.entry_type {
             Type::File => {
-                let skip = self.filter.file(here.path, &name, &stat.meta);
-                Judged::plain(name, Kind::File, stat, skip)
+                let traits = Traits { meta: stat.meta, accessed: stat.accessed, attributes };
+                let skip = self.filter.file(here.path, &name, &traits);
+                let mut judged = Judged::plain(name, Kind::File, stat, skip);
+                if via == Links::Follow {
+                    // Each link that is followed becomes a file of its own.
+                    judged.scanned.names = 1;
+                }
+                judged
             }
             Type::Directory => {
                 let Ok(path) = here.path.join(&name) else {
@@ -106,7 +121,7 @@ impl Judge<'_> {
             let skip = skip.or_else(|| self.link_skip(here, &name));
             Judged::recreated(name, link, text, skip)
         } else {
-            self.entry(here, name, target, Links::Follow)
+            self.entry(here, name, target, DosAttributes::NONE, Links::Follow)
         }
     }
 
@@ -116,8 +131,8 @@ impl Judge<'_> {
         here: &Here<'_>,
         name: Name,
         link: Stat,
-        text: io::Result<Vec<u8>>,
-        target: io::Result<Stat>,
+        LinkEnds { text, target }: LinkEnds,
+        attributes: DosAttributes,
     ) -> Judged {
         if self.selection.links.exclude_files {
             return match target {
@@ -131,7 +146,7 @@ impl Judge<'_> {
             return Judged::recreated(name, link, text, skip);
         }
         match target {
-            Ok(target) => self.entry(here, name, target, Links::Follow),
+            Ok(target) => self.entry(here, name, target, attributes, Links::Follow),
             Err(error) => self.unreadable(here, name, Type::File, &error),
         }
     }

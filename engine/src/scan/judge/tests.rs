@@ -1,11 +1,11 @@
 //! Entries as they are found, judged under many switches.
 
-use quicopy_protocol::meta::Meta;
-use quicopy_protocol::options::{LinkPolicy, Rule};
+use quicopy_protocol::meta::{Meta, Timestamp};
+use quicopy_protocol::options::{AttributeFilter, LinkPolicy, Rule};
 use rustix::io::Errno;
 
 use super::*;
-use crate::source::{LinkEnds, Unseen};
+use crate::source::Unseen;
 
 /// `/E`, in which a test changes what it is about.
 fn all() -> Selection {
@@ -22,12 +22,19 @@ fn links(recreate: bool, exclude_dirs: bool, exclude_files: bool) -> Selection {
 fn stat(entry_type: Type) -> Stat {
     let identity = Identity { device: 1, inode: 7, ..Identity::default() };
     let mount_root = Some(false);
-    Stat { entry_type, meta: Meta { size_bytes: 5, ..Meta::default() }, identity, mount_root }
+    Stat {
+        entry_type,
+        meta: Meta { size_bytes: 5, ..Meta::default() },
+        identity,
+        accessed: Timestamp::default(),
+        names: 2,
+        mount_root,
+    }
 }
 
 fn found(name: &str, entry_type: Type) -> Found {
     let name = Name::new(name.as_bytes()).unwrap();
-    Found { name, own: Ok(stat(entry_type)), link: None }
+    Found { name, own: Ok(stat(entry_type)), link: None, attributes: DosAttributes::HIDDEN }
 }
 
 /// A link to `target`, or to nothing.
@@ -192,4 +199,21 @@ fn a_path_beyond_the_limits_is_one_failed_entry() {
 fn a_dangling_link_carries_robocopys_error_2() {
     let judged = judge_at(&all(), link("n", None), 0, 0);
     assert_eq!(judged.failure.unwrap().windows_code, 2);
+}
+
+#[test]
+fn attributes_decide_about_files_and_about_what_links_lead_to() {
+    let none_of = DosAttributes::HIDDEN;
+    let attributes = AttributeFilter { none_of, ..AttributeFilter::default() };
+    let selection = Selection { attributes, ..all() };
+    check(&selection, found("f", Type::File), Kind::File, Some(Skip::Attributes));
+    check(&selection, link("l", Some(Type::File)), Kind::File, Some(Skip::Attributes));
+    check(&selection, found("d", Type::Directory), Kind::Directory, None);
+}
+
+#[test]
+fn what_a_link_leads_to_counts_as_a_file_of_one_name() {
+    let names = |found| judge_at(&all(), found, 0, 0).scanned.names;
+    assert_eq!(names(found("f", Type::File)), 2);
+    assert_eq!(names(link("l", Some(Type::File))), 1);
 }
