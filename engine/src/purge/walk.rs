@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use quicopy_protocol::meta::{DirId, Meta};
+use quicopy_protocol::meta::DirId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{ExtraEntry, Kept};
 
@@ -45,8 +45,6 @@ pub struct Find<'a> {
     pub dir: DirId,
     /// Its path below the job's root.
     pub path: &'a RelPath,
-    /// What it must have again when something was removed from it.
-    pub restamp: Option<Meta>,
 }
 
 /// Follows the extras of one directory to their bottoms.
@@ -74,7 +72,7 @@ pub fn find<S: ExtraSink>(
         }
     }
     walk.flush_lines()?;
-    walk.remove(at.path, at.restamp, entries)?;
+    walk.remove(at.path, entries)?;
     Ok(walk.census)
 }
 
@@ -192,22 +190,16 @@ impl<'a, S: ExtraSink> Walk<'a, S> {
             self.census.destination_files += u64::from(!is_dir);
             stays |= self.extra(path, &extra, &mut entries)?;
         }
-        self.remove(dir, None, entries)?;
+        self.remove(dir, entries)?;
         Ok(stays.then_some(Kept::HoldsKept))
     }
 
-    fn remove(
-        &mut self,
-        path: &RelPath,
-        restamp: Option<Meta>,
-        mut entries: Vec<RemovalEntry>,
-    ) -> Result<(), S::Error> {
+    fn remove(&mut self, path: &RelPath, mut entries: Vec<RemovalEntry>) -> Result<(), S::Error> {
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(RECORD_ENTRIES_MAX));
             self.sink.remove(DirectoryRemovals {
                 found_under: self.found_under,
                 path: path.clone(),
-                restamp: restamp.filter(|_| rest.is_empty()),
                 entries,
             })?;
             entries = rest;
