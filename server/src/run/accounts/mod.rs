@@ -67,7 +67,6 @@ pub(super) struct Accounts {
     begun: HashSet<RelPath>,
     /// Entries that were tried again.
     retried: HashSet<EntryId>,
-    held_back: bool,
 }
 
 impl Accounts {
@@ -82,12 +81,11 @@ impl Accounts {
             deferred: HashSet::new(),
             begun: HashSet::new(),
             retried: HashSet::new(),
-            held_back: false,
         }
     }
 
     /// What was counted, and what the next attempt need not tell again.
-    pub(super) fn finish(mut self) -> (Counted, Told, bool) {
+    pub(super) fn finish(mut self) -> (Counted, Told) {
         let (dir, earlier) = self.earlier;
         if !earlier.is_empty() {
             self.told.unfinished.entry(dir).or_default().extend(earlier);
@@ -97,7 +95,7 @@ impl Accounts {
         self.counted.summary.dirs.copied -= begun;
         self.counted.summary.dirs.skipped += begun;
         self.told.begun.extend(self.begun);
-        (self.counted, self.told, self.held_back)
+        (self.counted, self.told)
     }
 
     /// Takes what the agent says of itself, and tells what the report should say of that, once.
@@ -489,9 +487,8 @@ impl Accounts {
     }
 
     /// Takes the end of the job.
-    pub(super) fn done(&mut self, done: &JobDone, tell: Tell<'_>) {
+    pub(super) fn done(&self, done: &JobDone, tell: Tell<'_>) {
         if let Some(guard) = &done.guard {
-            self.held_back = true;
             tell(ReportEvent::Fatal(guard.clone()));
         }
         if done.protected_dirs > 0 {
