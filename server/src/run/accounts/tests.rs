@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use quicopy_engine::scan::{Scan, ScannedDir};
 use quicopy_engine::source::{Source, StopFlag};
-use quicopy_protocol::options::{JobPolicy, LinkPolicy, Recurse, Selection};
+use quicopy_protocol::options::{Durability, JobPolicy, LinkPolicy, Recurse, Selection};
 use quicopy_protocol::verdict::{Origins, Tally};
 
 use super::*;
