@@ -1,5 +1,6 @@
 #![doc = include_str!("spec.md")]
 
+pub mod attributes;
 pub mod code;
 pub mod codec;
 pub mod congestion;

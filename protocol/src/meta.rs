@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::UNSETTLED_RECORD_BYTES;
-use crate::path::Name;
+use crate::path::{Name, RelPath};
 
 /// A BLAKE3 hash, 32 bytes: of a chunk, or of a whole file in file order.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -85,6 +85,11 @@ pub enum Kind {
         /// The link's text, 1 to 4,095 bytes.
         target: Box<[u8]>,
     },
+    /// A further name of a regular file that was listed before; only in jobs that keep hard links.
+    HardLink {
+        /// The name under which it was listed as a file.
+        first: RelPath,
+    },
     /// A FIFO, socket or device: listed so that its name is known, never copied or opened.
     Special,
 }
@@ -98,6 +103,14 @@ pub enum Skip {
     Large,
     /// Smaller than `/MIN`.
     Small,
+    /// Its DOS attributes are not those that `/IA` and `/XA` ask for.
+    Attributes,
+    /// It is not marked for archiving (`/A`, `/M`).
+    Archive,
+    /// Written or read before `/MAXAGE` or `/MAXLAD`.
+    TooOld,
+    /// Written or read after `/MINAGE` or `/MINLAD`.
+    TooNew,
     /// A link, or something reached only through one, that `/XJ`, `/XJD` or `/XJF` leaves out; also a mount point under those switches.
     Link,
     /// A directory that is an ancestor of itself through a link: entering it would never end.
@@ -132,6 +145,7 @@ impl Entry {
     pub fn listed_bytes(&self) -> usize {
         let target_bytes = match &self.kind {
             Kind::Link { target } => target.len(),
+            Kind::HardLink { first } => first.as_bytes().len(),
             Kind::File | Kind::Directory | Kind::Special => 0,
         };
         UNSETTLED_RECORD_BYTES + self.name.as_bytes().len() + target_bytes

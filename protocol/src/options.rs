@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::path::RelPath;
+use crate::attributes::DosAttributes;
+use crate::meta::Timestamp;
+use crate::path::{Name, RelPath};
 
 /// Everything the two sites must agree on about one job.
 ///
@@ -21,6 +23,18 @@ pub struct JobPolicy {
     pub tolerance: Tolerance,
     /// What is done with files (`/CREATE`, `/NOCOPY`).
     pub mode: CopyMode,
+    /// Which files are compared by their content (`/IM`, `/VERIFY`).
+    pub content_check: ContentCheck,
+    /// What is set on files that are not copied (`/SECFIX`, `/TIMFIX`).
+    pub fix: Fix,
+    /// DOS attributes that copied files gain (`/A+`).
+    pub attributes_add: DosAttributes,
+    /// DOS attributes that copied files lose (`/A-`); after those that they gain.
+    pub attributes_remove: DosAttributes,
+    /// How files are written at the destination.
+    pub writing: Writing,
+    /// Free space at the destination below which the job pauses (`/LFSM`).
+    pub space_floor: Option<SpaceFloor>,
     /// Whether extra and mismatched entries are deleted (`/PURGE`, `/MIR`).
     pub purge: bool,
     /// Compare and report, change nothing (`/L`).
@@ -29,6 +43,13 @@ pub struct JobPolicy {
     pub conflict: ConflictPolicy,
     /// Bound on deletions (`/MAXDELETE`).
     pub max_delete: Option<DeleteLimit>,
+    /// A name that the source's root must hold, or nothing is deleted: a drive that is not mounted does not have it.
+    pub marker: Option<Name>,
+    /// Days for which the destination keeps what is overwritten, and deleted, in its trash (`/TRASH`). What is deleted from
+    /// an agent's share it keeps as its own configuration says, whatever this is.
+    pub trash_days: Option<u16>,
+    /// Carry out the plan of this name and no other (`/PLAN`).
+    pub plan: Option<PlanId>,
     /// Passes the guards that `/FORCE` may pass.
     pub force: bool,
     /// Retries after a failure, and seconds between them (`/R`, `/W`).
@@ -60,6 +81,39 @@ pub struct Selection {
     pub levels: Option<u32>,
     /// What becomes of links.
     pub links: LinkPolicy,
+    /// DOS attributes of files that take part.
+    pub attributes: AttributeFilter,
+    /// Times of last write of files that take part (`/MAXAGE`, `/MINAGE`).
+    pub modified: TimeRange,
+    /// Times of last access of files that take part (`/MAXLAD`, `/MINLAD`).
+    pub accessed: TimeRange,
+}
+
+/// Which DOS attributes a file of the source must have to take part.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct AttributeFilter {
+    /// All of these (`/A` and `/M`: Archive).
+    pub all_of: DosAttributes,
+    /// At least one of these, unless the set is empty (`/IA`).
+    pub any_of: DosAttributes,
+    /// None of these (`/XA`).
+    pub none_of: DosAttributes,
+}
+
+/// A range of times, both ends within it; an end that is missing is open.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct TimeRange {
+    /// Earliest.
+    pub from: Option<Timestamp>,
+    /// Latest.
+    pub to: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether every time is within it.
+    pub fn is_open(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
 }
 
 /// One item of an exclusion list.
@@ -92,6 +146,10 @@ pub struct LinkPolicy {
     pub exclude_dirs: bool,
     /// Leave out links to files (`/XJ`, `/XJF`).
     pub exclude_files: bool,
+    /// Make the directory of a mount point, and do not enter it (`/SJ`).
+    pub empty_mounts: bool,
+    /// Recreate further names of one file as hard links (`/HARDLINKS`); otherwise each is a file of its own.
+    pub hard_links: bool,
 }
 
 /// Which classes are acted on; see the class table of Robocopy.
@@ -165,6 +223,66 @@ pub enum CopyMode {
     CreateEmpty,
     /// Leave them alone; directories are made and purged all the same (`/NOCOPY`).
     Nothing,
+}
+
+/// Which files that both sides have are compared by their content.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum ContentCheck {
+    /// None: time and size decide.
+    #[default]
+    Never,
+    /// Those that look the same (`/IM`).
+    LooksSame,
+    /// All that would not be copied anyway (`/VERIFY`).
+    Always,
+}
+
+/// What is set on files that both sides have and that are not copied.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Fix {
+    /// What of S and O the copy flags name, and the permission bits (`/SECFIX`).
+    pub security: bool,
+    /// The last write time (`/TIMFIX`).
+    pub times: bool,
+}
+
+/// How files are written at the destination.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Writing {
+    /// Write the zeros of holes (`/SPARSE:N`).
+    pub dense: bool,
+    /// Keep copied bytes out of the page cache (`/J`).
+    pub unbuffered: bool,
+    /// Share no blocks with older versions, even where the file system could (`/NOCLONE`).
+    pub no_clone: bool,
+    /// Read each file back from the disk before it takes its place (`/READBACK`).
+    pub read_back: bool,
+}
+
+/// Free space that a job leaves at the destination.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum SpaceFloor {
+    /// So many in a hundred of the file system's bytes; 0 to 100.
+    Percent(u8),
+    /// So many bytes.
+    Bytes(u64),
+}
+
+impl Default for SpaceFloor {
+    /// Source: Robocopy's help text on `/LFSM` without a size.
+    fn default() -> Self {
+        Self::Percent(10)
+    }
+}
+
+/// The name of a plan: a hash of all that a job would do. Two jobs with equal plans would do the same to the same.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub struct PlanId(pub [u8; 16]);
+
+impl std::fmt::Display for PlanId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// What happens when an entry was changed at the destination since the last job wrote it.

@@ -8,8 +8,7 @@ use crate::path::RelPath;
 
 /// How one name differs between the two sides, in Robocopy's classes.
 ///
-/// Modified is not among them: it takes the content, which a quick check never reads. Extra is not either: what the
-/// source does not have travels as [`ExtraEntry`].
+/// Extra is not among them: what the source does not have travels as [`ExtraEntry`].
 ///
 /// Source: Robocopy.exe reference guide (XP010), "Using Robocopy File Classes".
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
@@ -20,6 +19,9 @@ pub enum FileClass {
     Lonely,
     /// A file on one side and a directory or link on the other.
     Mismatched,
+    /// Equal but for the content. No plan says so, for a quick check reads no content: it is what an entry of
+    /// [`Action::Check`] turns out to be.
+    Modified,
     /// The source was written later.
     Newer,
     /// The source was written earlier.
@@ -43,6 +45,10 @@ pub enum Action {
     SkipConflict,
     /// Nothing: a mismatch that no `/PURGE` resolves.
     Mismatch,
+    /// Its content is compared; it is copied if that differs, and skipped otherwise. The outcome says which.
+    Check,
+    /// It is not copied, but what `/SECFIX` and `/TIMFIX` name is set on it.
+    Fix,
     /// It cannot be done; the failure follows as an outcome.
     Fail,
 }
@@ -125,13 +131,22 @@ pub enum Basis {
     Nothing,
     /// A partial or older file: the sender sends chunk lists, and then the chunks that the agent says it lacks.
     Bytes,
+    /// A file that may be the very same: the sender sends the hash of its content, in a
+    /// [`FileEnd`](crate::message::FileEnd), and no content.
+    Digest,
+    /// The content, in its place: the sender sends attributes alone, in a [`FileEnd`](crate::message::FileEnd) with the hash
+    /// of nothing.
+    Content,
 }
 
 /// What became of one entry.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum OutcomeResult {
-    /// In place, whole, verified, and durable as far as the destination's durability promises.
+    /// In place, whole, verified, and durable as far as the destination's durability promises. In a job that only lists: it
+    /// would be, for its content differs.
     Done(Origins),
+    /// Its content stays: it was compared and found equal, or only its metadata was to be set, and is.
+    Unchanged,
     /// Not done; the old version, if any, is untouched.
     Failed(Failure),
 }

@@ -301,7 +301,14 @@ fn a_second_job_on_one_connection_is_refused() {
 fn the_other_sides_words_are_refused() {
     check(PROTOCOL, "", async |hostile| {
         hostile.open(policy()).await;
-        let done = JobDone { deleted: 0, protected_dirs: 0, guard: None, directories: DirId(0) };
+        let done = JobDone {
+            deleted: 0,
+            trashed: 0,
+            protected_dirs: 0,
+            guard: None,
+            plan: None,
+            directories: DirId(0),
+        };
         hostile.say_on(Lane::Listing, done).await;
     });
 }

@@ -220,6 +220,7 @@ async fn carry_out(
         conflicts_known: remembered == Some(true),
         first_job: remembered == Some(false),
         durability,
+        trash_days: None,
     };
     let outside_links =
         share.outside_links == OutsideLinks::Consent && rights.permits.allows(Permit::OutsideLinks);

@@ -139,8 +139,18 @@ impl Outbox {
                 }
                 self.hear_out().await?;
                 let last = DirId(directories.saturating_sub(1));
-                self.send(JobDone { deleted, protected_dirs, guard, directories: last }.into())
-                    .await
+                self.send(
+                    JobDone {
+                        deleted,
+                        trashed: 0,
+                        protected_dirs,
+                        guard,
+                        plan: None,
+                        directories: last,
+                    }
+                    .into(),
+                )
+                .await
             }
             // Nothing is on its way that could be cancelled, or the batch has gathered it.
             Event::Cancel(_) | Event::Outcome(..) | Event::Settled(_) | Event::Removed(_) => Ok(()),
@@ -207,7 +217,7 @@ impl Batch {
                 self.bytes += 64
                     + match &result {
                         OutcomeResult::Failed(failure) => failure.reason.len(),
-                        OutcomeResult::Done(_) => 0,
+                        OutcomeResult::Done(_) | OutcomeResult::Unchanged => 0,
                     };
                 self.outcomes.get_or_insert_with(outcomes).entries.push(Outcome { entry, result });
             }

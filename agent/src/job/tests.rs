@@ -43,6 +43,7 @@ impl World {
             conflicts_known: false,
             first_job: true,
             durability: Durability::Group,
+            trash_days: None,
         };
         outbox.send(opened.into()).await.unwrap();
         for _ in ["Hello", "JobOpened"] {

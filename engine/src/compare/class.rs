@@ -27,15 +27,22 @@ pub fn classify(
 ) -> FileClass {
     let Some(destination) = destination else { return FileClass::Lonely };
     match (&source.kind, &destination.kind) {
-        (Kind::File, Kind::File) => classify_file(source, destination, tolerances, copy),
+        (Kind::File | Kind::HardLink { .. }, Kind::File) => {
+            classify_file(source, destination, tolerances, copy)
+        }
         (Kind::Directory, Kind::Directory) => FileClass::Same,
         (Kind::Link { target }, Kind::Link { target: present }) if target == present => {
             FileClass::Same
         }
         (Kind::Link { .. }, Kind::Link { .. }) => FileClass::Changed,
-        (Kind::File | Kind::Directory | Kind::Link { .. } | Kind::Special, _) => {
-            FileClass::Mismatched
-        }
+        (
+            Kind::File
+            | Kind::Directory
+            | Kind::Link { .. }
+            | Kind::HardLink { .. }
+            | Kind::Special,
+            _,
+        ) => FileClass::Mismatched,
     }
 }
 

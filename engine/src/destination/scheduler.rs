@@ -124,6 +124,11 @@ impl<'a> Scheduler<'a> {
                 self.create_empty(&work, path).map(Some)
             }
             (Task::Copy(path), Kind::File) => return self.ask(entry, path),
+            (Task::Copy(_), Kind::HardLink { .. }) => Err(Refused::for_good(Failure::new(
+                Operation::CopyFile,
+                50,
+                "hard links are not made yet",
+            ))),
             // Directories are made by the comparer, and nothing else is put in work.
             (Task::Copy(_), Kind::Directory | Kind::Special) => Ok(None),
         };

@@ -1,8 +1,8 @@
 //! From a class to an action: Robocopy's class table.
 
 use quicopy_protocol::meta::Kind;
-use quicopy_protocol::options::{ConflictPolicy, CopyMode, JobPolicy};
-use quicopy_protocol::verdict::{Action, FileClass};
+use quicopy_protocol::options::{ConflictPolicy, CopyMode, JobPolicy, Recurse};
+use quicopy_protocol::verdict::{Action, DirState, FileClass};
 
 /// Whether the job deletes what only the destination has: `/PURGE`, which `/XX` cancels.
 pub fn deletes(policy: &JobPolicy) -> bool {
@@ -24,7 +24,7 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
     let action = match kind {
         Kind::Special => Action::Skip,
         Kind::Directory => by_class(class, policy),
-        Kind::File | Kind::Link { .. } => match (policy.mode, class) {
+        Kind::File | Kind::Link { .. } | Kind::HardLink { .. } => match (policy.mode, class) {
             (CopyMode::Copy, _)
             | (CopyMode::CreateEmpty, FileClass::Lonely | FileClass::Mismatched) => {
                 by_class(class, policy)
@@ -40,7 +40,29 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
         | Action::Skip
         | Action::SkipConflict
         | Action::Mismatch
+        | Action::Check
+        | Action::Fix
         | Action::Fail => action,
+    }
+}
+
+/// What a directory of the source is at the destination or is to become, by what [`decide`] said of it.
+pub(super) fn directory_state(class: FileClass, action: Action, recurse: Recurse) -> DirState {
+    match (action, recurse) {
+        (_, Recurse::RootOnly) => DirState::Avoided,
+        _ if class == FileClass::Same => DirState::Existing,
+        (Action::Copy, Recurse::All) => DirState::New,
+        (Action::Copy, Recurse::NonEmpty) => DirState::Deferred,
+        (
+            Action::Restamp
+            | Action::Skip
+            | Action::SkipConflict
+            | Action::Mismatch
+            | Action::Check
+            | Action::Fix
+            | Action::Fail,
+            _,
+        ) => DirState::Avoided,
     }
 }
 
@@ -54,7 +76,7 @@ fn by_class(class: FileClass, policy: &JobPolicy) -> Action {
         FileClass::Changed => copy_unless(classes.exclude_changed),
         FileClass::Same => copy_unless(!classes.include_same),
         FileClass::Tweaked if classes.include_tweaked => Action::Restamp,
-        FileClass::Tweaked => Action::Skip,
+        FileClass::Tweaked | FileClass::Modified => Action::Skip,
         FileClass::Mismatched if deletes(policy) && !classes.exclude_lonely => Action::Copy,
         FileClass::Mismatched => Action::Mismatch,
     }
@@ -91,6 +113,8 @@ mod tests {
             Action::Skip => '.',
             Action::SkipConflict => '!',
             Action::Mismatch => 'M',
+            Action::Check => 'K',
+            Action::Fix => 'X',
             Action::Fail => 'F',
         };
         CLASSES.map(letter).iter().collect()

@@ -61,7 +61,7 @@ impl RemovalKind {
 impl From<&Kind> for RemovalKind {
     fn from(kind: &Kind) -> Self {
         match kind {
-            Kind::File => Self::File,
+            Kind::File | Kind::HardLink { .. } => Self::File,
             Kind::Directory => Self::Directory,
             Kind::Link { .. } => Self::Link,
             Kind::Special => Self::Special,

@@ -9,7 +9,7 @@ use quicopy_protocol::verdict::{ExtraEntry, Kept};
 use super::guard::Census;
 use super::record::{DirectoryRemovals, RECORD_ENTRIES_MAX, RemovalEntry};
 use crate::compare::{Listed, NameKey, Present};
-use crate::plan::{Extra, Place, Rules, deletes};
+use crate::plan::{Extra, Place, Rules, Site, deletes};
 
 /// Lines of the report that wait until it is known whether the directories above them stay.
 const LINES_WAITING_MAX: usize = 4096;
@@ -183,7 +183,8 @@ impl<'a, S: ExtraSink> Walk<'a, S> {
                 continue;
             };
             let is_dir = listed.present.is_dir();
-            let Some(extra) = Extra::judge(self.rules, dir, listed, Place::ExtraTree) else {
+            let site = Site { path: dir, place: Place::ExtraTree };
+            let Some(extra) = Extra::judge(self.rules, site, listed) else {
                 stays = true;
                 continue;
             };

@@ -31,8 +31,13 @@ fn linking(links: LinkPolicy) -> JobPolicy {
     JobPolicy { selection: Selection { links, ..policy().selection }, ..policy() }
 }
 
-const RECREATE: LinkPolicy =
-    LinkPolicy { recreate: true, exclude_dirs: false, exclude_files: false };
+const RECREATE: LinkPolicy = LinkPolicy {
+    recreate: true,
+    exclude_dirs: false,
+    exclude_files: false,
+    empty_mounts: false,
+    hard_links: false,
+};
 
 /// Scans with a reader that the test may have put in the way of the disk.
 fn scan_through(
@@ -73,6 +78,7 @@ fn shown(dirs: &[ScannedDir]) -> Vec<String> {
             Kind::File => "",
             Kind::Directory => "/",
             Kind::Link { .. } => "@",
+            Kind::HardLink { .. } => "=",
             Kind::Special => "|",
         };
         let skip = entry.skip.map(|skip| format!("!{skip:?}")).unwrap_or_default();
@@ -175,7 +181,7 @@ fn links_are_recreated_or_left_out_as_the_switches_say() {
     let dirs = scan(root.path(), &linking(RECREATE), 1);
     assert_eq!(dirs[0].entries[1].entry.kind, Kind::Link { target: (*b"a").into() });
     assert_eq!(dirs[0].entries[1].entry.meta.size_bytes, 0);
-    let exclude = LinkPolicy { recreate: false, exclude_dirs: true, exclude_files: true };
+    let exclude = LinkPolicy { exclude_dirs: true, exclude_files: true, ..LinkPolicy::default() };
     check(root.path(), &linking(exclude), &[": a/ d/!Link f!Link n!Link", "a: x"]);
 }
 

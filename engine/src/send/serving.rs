@@ -70,7 +70,15 @@ pub struct Serving {
 enum Way {
     Whole,
     Streamed(Pieces),
-    Listed { pieces: Pieces, books: Books, all_listed: bool },
+    Listed {
+        pieces: Pieces,
+        books: Books,
+        all_listed: bool,
+    },
+    /// Read and hashed, and not sent.
+    Hashed(Pieces),
+    /// Its attributes alone.
+    Attributes,
 }
 
 impl Serving {
@@ -85,6 +93,8 @@ impl Serving {
         let way = match basis {
             Basis::Nothing if size_bytes <= WHOLE_FILE_BYTES_MAX => Way::Whole,
             Basis::Nothing => Way::Streamed(Pieces::new(size_bytes)),
+            Basis::Digest => Way::Hashed(Pieces::new(size_bytes)),
+            Basis::Content => Way::Attributes,
             Basis::Bytes => {
                 let pieces = Pieces::new(size_bytes);
                 Way::Listed { pieces, books: Books::default(), all_listed: false }
@@ -105,7 +115,9 @@ impl Serving {
     pub fn handle_answer(&mut self, answer: &Lacking) -> Result<(), BadAnswer> {
         match &mut self.way {
             Way::Listed { books, .. } => books.handle_answer(answer),
-            Way::Whole | Way::Streamed(_) => Err(BadAnswer::NoLists),
+            Way::Whole | Way::Streamed(_) | Way::Hashed(_) | Way::Attributes => {
+                Err(BadAnswer::NoLists)
+            }
         }
     }
 
@@ -116,6 +128,16 @@ impl Serving {
     pub fn advance(&mut self, sink: &mut dyn ContentSink) -> Result<Step, SendError> {
         match &mut self.way {
             Way::Whole => self.send_whole(sink),
+            Way::Attributes => self.send_end(sink, Digest::of(&[])),
+            Way::Hashed(pieces) => {
+                match pieces.next_piece(&mut self.reader, &self.context.stop)? {
+                    Some(Piece::Chunk { .. } | Piece::Hole { .. }) => Ok(Step::More),
+                    None => {
+                        let digest = pieces.digest();
+                        self.send_end(sink, digest)
+                    }
+                }
+            }
             Way::Streamed(pieces) => {
                 match pieces.next_piece(&mut self.reader, &self.context.stop)? {
                     Some(Piece::Chunk { offset, data }) => {

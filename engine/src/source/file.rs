@@ -190,8 +190,13 @@ mod tests {
     use super::*;
     use crate::source::stat::Links;
 
-    const NO_LINKS: LinkPolicy =
-        LinkPolicy { recreate: true, exclude_dirs: false, exclude_files: false };
+    const NO_LINKS: LinkPolicy = LinkPolicy {
+        recreate: true,
+        exclude_dirs: false,
+        exclude_files: false,
+        empty_mounts: false,
+        hard_links: false,
+    };
 
     /// Lists `d/f`, lets `change` happen, and opens it.
     fn open_after(links: LinkPolicy, change: impl FnOnce(&Path)) -> Result<SourceFile, FileError> {

@@ -33,7 +33,7 @@ impl Source {
         // A link that was copied as a link is looked at itself; one that was followed, at what it leads to.
         let links = match kind {
             Kind::Link { .. } => Links::Refuse,
-            Kind::File | Kind::Directory | Kind::Special => Links::Follow,
+            Kind::File | Kind::HardLink { .. } | Kind::Directory | Kind::Special => Links::Follow,
         };
         let found = Stat::of_entry(dir.as_fd(), name.as_bytes(), links).map_err(fail)?;
         let is_same = found.identity.is_same_file(identity)

@@ -2,6 +2,7 @@
 //!
 //! Rules that need the conversation (which directory is next, what is wanted) are the [`session`](crate::session)'s.
 
+use crate::attributes::DosAttributes;
 use crate::code::Failure;
 use crate::limits::{
     ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, BATCH_ITEMS_MAX, CHUNK_BYTES_MAX, FILE_BYTES_MAX,
@@ -12,7 +13,7 @@ use crate::message::{
     ChunkList, Extras, Hello, Lack, Listing, ListingState, Message, OpenJob, Outcomes, Plan,
 };
 use crate::meta::{Attribute, Entry, Kind, Meta, Timestamp};
-use crate::options::{DeleteLimit, JobPolicy, Rule};
+use crate::options::{AttributeFilter, DeleteLimit, JobPolicy, Rule, SpaceFloor};
 use crate::path::RelPath;
 use crate::verdict::{DirState, OutcomeResult};
 
@@ -124,8 +125,20 @@ fn check_policy(policy: &JobPolicy) -> Checked {
     for pattern in selection.include_files.iter().chain(names) {
         range("the length of a pattern", size(pattern.len()), 1, size(PATH_BYTES_MAX))?;
     }
+    for range in [&selection.modified, &selection.accessed] {
+        [range.from, range.to].into_iter().flatten().try_for_each(time)?;
+    }
+    let AttributeFilter { all_of, any_of, none_of } = selection.attributes;
+    let sets = [all_of, any_of, none_of, policy.attributes_add, policy.attributes_remove];
+    if !sets.into_iter().all(DosAttributes::is_known) {
+        return Err(Invalid::Contradiction("a DOS attribute without a letter"));
+    }
+    let percentage = |percent: u8| range("a percentage", percent.into(), 0, 100);
+    if let Some(SpaceFloor::Percent(percent)) = policy.space_floor {
+        percentage(percent)?;
+    }
     match policy.max_delete {
-        Some(DeleteLimit::Percent(percent)) => range("a percentage", percent.into(), 0, 100),
+        Some(DeleteLimit::Percent(percent)) => percentage(percent),
         Some(DeleteLimit::Count(_)) | None => Ok(()),
     }
 }
@@ -149,6 +162,7 @@ fn check_entry(entry: &Entry) -> Checked {
     meta(&entry.meta)?;
     match &entry.kind {
         Kind::File => return Ok(()),
+        Kind::HardLink { first } => return below_root(first),
         Kind::Link { target } => {
             let length = size(target.len());
             range("the length of a link's text", length, 1, size(LINK_TARGET_BYTES_MAX))?;
@@ -220,7 +234,7 @@ fn check_outcomes(outcomes: &Outcomes) -> Checked {
     for outcome in &outcomes.entries {
         match &outcome.result {
             OutcomeResult::Failed(why) => failure(why)?,
-            OutcomeResult::Done(_) => {}
+            OutcomeResult::Done(_) | OutcomeResult::Unchanged => {}
         }
     }
     for removal in &outcomes.removals {

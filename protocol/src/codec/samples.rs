@@ -7,6 +7,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::attributes::DosAttributes;
 use crate::code::{Failure, Operation, RefusalCode};
 use crate::limits::{CHUNK_BYTES_MAX, FILE_BYTES_MAX, NAME_BYTES_MAX};
 use crate::message::*;
@@ -63,12 +64,25 @@ pub(crate) fn one_of_each() -> Vec<Message> {
                     max_bytes: Some(1 << 33),
                     recurse: Recurse::All,
                     levels: Some(4),
+                    attributes: AttributeFilter {
+                        none_of: DosAttributes::HIDDEN,
+                        ..AttributeFilter::default()
+                    },
+                    modified: TimeRange { from: Some(flat.modified), to: None },
                     ..Selection::default()
                 },
                 copy: CopyFlags::DAT,
                 dcopy: CopyFlags::DA,
+                content_check: ContentCheck::LooksSame,
+                fix: Fix { security: true, times: false },
+                attributes_remove: DosAttributes::ARCHIVE,
+                writing: Writing { read_back: true, ..Writing::default() },
+                space_floor: Some(SpaceFloor::default()),
                 purge: true,
                 max_delete: Some(DeleteLimit::Percent(10)),
+                marker: Some(Name::new(*b"here").unwrap()),
+                trash_days: Some(7),
+                plan: Some(PlanId([7; 16])),
                 ..JobPolicy::default()
             },
             origin: Origin { machine: [1; 32], chain: vec![(2, 3), (2, 400)] },
@@ -80,6 +94,7 @@ pub(crate) fn one_of_each() -> Vec<Message> {
             conflicts_known: true,
             first_job: false,
             durability: Durability::Group,
+            trash_days: Some(7),
         }
         .into(),
         Goodbye { complete: true }.into(),
@@ -97,6 +112,7 @@ pub(crate) fn one_of_each() -> Vec<Message> {
                     flat,
                     Some(Skip::Link),
                 ),
+                entry_of("name", Kind::HardLink { first: path.clone() }, meta, None),
                 entry_of("pipe", Kind::Special, flat, Some(Skip::Special)),
             ],
             state: ListingState::Incomplete(failure.clone()),
@@ -165,8 +181,10 @@ pub(crate) fn one_of_each() -> Vec<Message> {
         Notice { text: "times of 2 s".into() }.into(),
         JobDone {
             deleted: 1,
+            trashed: 1,
             protected_dirs: 0,
             guard: Some("too many".into()),
+            plan: Some(PlanId([7; 16])),
             directories: DirId(7),
         }
         .into(),
@@ -195,7 +213,9 @@ fn control() -> impl Strategy<Value = Message> {
         (1..=2_000_000_000_u32, any::<bool>(), any::<bool>()).prop_map(
             |(time_step_nanos, conflicts_known, first_job)| {
                 let durability = Durability::File;
-                JobOpened { time_step_nanos, conflicts_known, first_job, durability }.into()
+                let trash_days = first_job.then_some(u16::MAX);
+                JobOpened { time_step_nanos, conflicts_known, first_job, durability, trash_days }
+                    .into()
             }
         ),
         (any::<[u8; 16]>(), any::<u32>(), "[a-z]{1,64}", path(), policy(), words()).prop_map(
@@ -384,7 +404,9 @@ fn outcomes() -> impl Strategy<Value = Message> {
         words().prop_map(|text| Notice { text }.into()),
         (any::<[u64; 3]>(), option::of(words())).prop_map(|(numbers, guard)| {
             let [deleted, protected_dirs, directories] = numbers;
-            JobDone { deleted, protected_dirs, guard, directories: DirId(directories) }.into()
+            let plan = guard.is_none().then_some(PlanId([3; 16]));
+            let directories = DirId(directories);
+            JobDone { deleted, trashed: 0, protected_dirs, guard, plan, directories }.into()
         }),
     ]
 }

@@ -89,6 +89,8 @@ pub struct JobOpened {
     pub first_job: bool,
     /// How commits are made durable; shown in the report's header.
     pub durability: Durability,
+    /// For how many days the destination keeps what this job deletes; `None` when it is gone at once.
+    pub trash_days: Option<u16>,
 }
 
 /// Asks the other side for a [`Message::Pong`](super::Message::Pong) with the same number.

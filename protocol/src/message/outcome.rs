@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::code::Failure;
 use crate::codec::list;
 use crate::meta::{DirId, EntryId};
+use crate::options::PlanId;
 use crate::verdict::{OutcomeResult, Removal};
 
 /// What became of entries, and how far the job is settled.
@@ -52,10 +53,14 @@ pub struct Notice {
 pub struct JobDone {
     /// Entries deleted.
     pub deleted: u64,
+    /// Those of them that are in the trash.
+    pub trashed: u64,
     /// Directories under which nothing was deleted because the source could not be read there, or because a copy failed.
     pub protected_dirs: u64,
     /// Set when a guard held all deletions back: which one, the counts, and the switch that lets it pass.
     pub guard: Option<String>,
+    /// The name of what a job that only lists would do.
+    pub plan: Option<PlanId>,
     /// The last directory of the scan, for the check that both sides saw the same job.
     pub directories: DirId,
 }

@@ -98,10 +98,12 @@ const FILE: u8 = 1;
 const SKIPPED: u8 = 2;
 /// Its plan demands an outcome.
 const DUE: u8 = 4;
-/// Its outcome can only be a failure.
-const FAILS: u8 = 8;
+/// That outcome may be that it was copied.
+const COPIES: u8 = 8;
+/// That outcome may be that its content stays.
+const STAYS: u8 = 16;
 /// Its outcome came.
-const DONE: u8 = 16;
+const DONE: u8 = 32;
 
 impl Directories {
     fn next(&self) -> u64 {
@@ -196,7 +198,7 @@ impl Directories {
         Ok(())
     }
 
-    pub(super) fn plan(&mut self, plan: &Plan) -> Result<(), Violation> {
+    pub(super) fn plan(&mut self, plan: &Plan, list_only: bool) -> Result<(), Violation> {
         let broken =
             |rule: &str| Err(Violation::named("Plan", format!("directory {}: {rule}", plan.dir.0)));
         if plan.dir.0 != self.planned {
@@ -217,8 +219,12 @@ impl Directories {
             }
             directory.next_verdict = verdict.index + 1;
             match verdict.action {
-                Action::Copy | Action::Restamp => *flags |= DUE,
-                Action::Fail => *flags |= DUE | FAILS,
+                Action::Check => *flags |= DUE | COPIES | STAYS,
+                // What would be done has no outcome, unless it has to be found out.
+                _ if list_only => continue,
+                Action::Copy | Action::Restamp => *flags |= DUE | COPIES,
+                Action::Fix => *flags |= DUE | STAYS,
+                Action::Fail => *flags |= DUE,
                 Action::Skip | Action::SkipConflict | Action::Mismatch => continue,
             }
             directory.due += 1;
@@ -271,18 +277,20 @@ impl Directories {
         Err(Violation::named("Retrying", format!("{}: not listed, or done with", show(entry))))
     }
 
-    pub(super) fn settle(&mut self, outcomes: &Outcomes, list_only: bool) -> Result<(), Violation> {
+    pub(super) fn settle(&mut self, outcomes: &Outcomes) -> Result<(), Violation> {
         let broken = |rule: String| Err(Violation::named("Outcomes", rule));
         for outcome in &outcomes.entries {
-            let (at, failed) = match &outcome.result {
-                OutcomeResult::Done(_) => (outcome.entry, false),
-                OutcomeResult::Failed(_) => (outcome.entry, true),
+            let at = outcome.entry;
+            let needed = match &outcome.result {
+                OutcomeResult::Done(_) => DUE | COPIES,
+                OutcomeResult::Unchanged => DUE | STAYS,
+                OutcomeResult::Failed(_) => DUE,
             };
             let directory = self.listed_mut(at.dir);
             let flags = directory
                 .and_then(|dir| Some((&mut dir.due, dir.flags.get_mut(at.index as usize)?)));
             match flags {
-                Some((due, flags)) if *flags & DUE != 0 && (failed || *flags & FAILS == 0) => {
+                Some((due, flags)) if *flags & needed == needed => {
                     *flags = (*flags & !DUE) | DONE;
                     *due -= 1;
                 }
@@ -296,8 +304,7 @@ impl Directories {
             ));
         }
         while self.settled < outcomes.settled.0 {
-            let Some(directory) = self.unsettled.front().filter(|dir| dir.due == 0 || list_only)
-            else {
+            let Some(directory) = self.unsettled.front().filter(|dir| dir.due == 0) else {
                 return broken(format!("directory {}: settled, with outcomes due", self.settled));
             };
             self.cost.entries -= directory.cost.entries;
@@ -350,7 +357,9 @@ impl Directory {
         self.flags.extend(part.entries.iter().map(|entry| match (&entry.kind, entry.skip) {
             (_, Some(_)) => SKIPPED,
             (Kind::File, None) => FILE,
-            (Kind::Directory | Kind::Link { .. } | Kind::Special, None) => 0,
+            (Kind::Directory | Kind::Link { .. } | Kind::HardLink { .. } | Kind::Special, None) => {
+                0
+            }
         }));
         self.sizes.extend(part.entries.iter().map(|entry| entry.meta.size_bytes));
         self.listing = match part.state {

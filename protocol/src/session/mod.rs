@@ -34,6 +34,7 @@ use crate::code::Failure;
 use crate::limits::CHUNK_LIST_AHEAD_MAX;
 use crate::message::{FileFailed, Goodbye, Hello, Lane, Message, OpenJob};
 use crate::meta::WantId;
+use crate::verdict::Basis;
 use crate::version::{Agreed, Role, negotiate};
 use directories::Directories;
 use order::phases_of;
@@ -260,10 +261,10 @@ impl Session {
                 self.scan_ended = true;
                 if self.phase == Phase::Running { self.enter(Phase::Scanned) } else { Ok(()) }
             }
-            Message::Plan(plan) => self.directories.plan(plan),
+            Message::Plan(plan) => self.directories.plan(plan, self.job().list_only),
             Message::Extras(extras) => self.directories.extras(extras),
             Message::Want(want) => {
-                if self.job().list_only {
+                if self.job().list_only && want.basis != Basis::Digest {
                     return Err(Violation::rule(message, "a job that only lists wants no content"));
                 }
                 let size_bytes = self.directories.wanted_size(want.entry)?;
@@ -282,7 +283,7 @@ impl Session {
                 if !outcomes.removals.is_empty() && (!job.purge || job.list_only) {
                     return Err(Violation::rule(message, "this job deletes nothing"));
                 }
-                self.directories.settle(outcomes, job.list_only)
+                self.directories.settle(outcomes)
             }
             Message::Retrying(retrying) => self.directories.retrying(retrying.entry),
             Message::Notice(_) => Ok(()),

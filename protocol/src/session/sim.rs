@@ -342,6 +342,7 @@ impl Agent {
                     conflicts_known: false,
                     first_job: true,
                     durability,
+                    trash_days: None,
                 };
                 return vec![opened.into(), Notice { text: "first job".into() }.into()];
             }
@@ -418,7 +419,17 @@ impl Agent {
                 && self.session.open_wants() == 0 =>
             {
                 let directories = DirId(self.settled - 1);
-                Some(JobDone { deleted: 0, protected_dirs: 0, guard: None, directories }.into())
+                Some(
+                    JobDone {
+                        deleted: 0,
+                        trashed: 0,
+                        protected_dirs: 0,
+                        guard: None,
+                        plan: None,
+                        directories,
+                    }
+                    .into(),
+                )
             }
             _ => None,
         }

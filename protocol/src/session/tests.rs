@@ -130,6 +130,7 @@ fn opened() -> JobOpened {
         conflicts_known: true,
         first_job: false,
         durability: Durability::Group,
+        trash_days: None,
     }
 }
 
@@ -197,7 +198,14 @@ fn settled(directories: u64) -> Outcomes {
 }
 
 fn done(last: u64) -> JobDone {
-    JobDone { deleted: 0, protected_dirs: 0, guard: None, directories: DirId(last) }
+    JobDone {
+        deleted: 0,
+        trashed: 0,
+        protected_dirs: 0,
+        guard: None,
+        plan: None,
+        directories: DirId(last),
+    }
 }
 
 fn want(want: u64, index: u32, basis: Basis) -> Want {
@@ -533,6 +541,53 @@ fn a_job_that_only_lists_wants_nothing_and_owes_no_outcomes() {
         .agent(plan(0, &[0]))
         .refuses(Role::Agent, want(0, 0, Basis::Nothing), "only lists")
         .agent(settled(1));
+}
+
+#[test]
+fn a_job_that_only_lists_may_compare_content_and_then_owes_what_it_found() {
+    let mut both = Both::until(Phase::Ready);
+    both.sender(open_job(JobPolicy { list_only: true, ..JobPolicy::default() }))
+        .agent(opened())
+        .sender(listing(0, "", &["a", "b"]))
+        .agent(plan_part(0, vec![verdict(0, Action::Check), verdict(1, Action::Copy)], true))
+        .agent(want(0, 0, Basis::Digest))
+        .refuses(Role::Sender, chunk(0, 0, 1), "more content")
+        .sender(end(0, 100))
+        .refuses(Role::Agent, settled(1), "outcomes due")
+        .agent(Outcomes {
+            entries: vec![Outcome { entry: at(0, 0), result: OutcomeResult::Unchanged }],
+            ..settled(1)
+        });
+}
+
+#[test]
+fn content_stays_only_where_it_was_compared_or_fixed() {
+    let stays = |index| Outcomes {
+        entries: vec![Outcome { entry: at(0, index), result: OutcomeResult::Unchanged }],
+        ..settled(0)
+    };
+    let actions = [Action::Copy, Action::Restamp, Action::Check, Action::Fix];
+    let verdicts = (0..).zip(actions).map(|(index, action)| verdict(index, action));
+    let mut both = Both::running();
+    both.sender(listing(0, "", &["a", "b", "c", "d"]))
+        .agent(plan_part(0, verdicts.collect(), true))
+        .refuses(Role::Agent, stays(0), "no such outcome is due")
+        .refuses(Role::Agent, stays(1), "no such outcome is due")
+        .agent(stays(2))
+        .refuses(Role::Agent, outcomes(&[(0, 3)], 0), "no such outcome is due")
+        .agent(stays(3));
+}
+
+#[test]
+fn a_wish_for_a_hash_gets_no_content_and_the_file_may_be_wanted_again() {
+    let mut both = Both::running();
+    both.sender(listing(0, "", &["a", "b"]))
+        .agent(want(0, 0, Basis::Digest))
+        .agent(want(1, 0, Basis::Content))
+        .refuses(Role::Sender, hole(0, 0, 1), "more content")
+        .sender(end(0, 100))
+        .sender(end(1, 100))
+        .agent(want(2, 0, Basis::Bytes));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Wishes {
 pub(super) struct Wish {
     size_bytes: u64,
     is_cancelled: bool,
+    /// Bytes that travel, holes included: all of the file's, but for a wish that asks for none.
+    due_bytes: u64,
     chunk_bytes: u64,
     hole_bytes: u64,
     /// Set for a wish with a basis.
@@ -82,7 +84,7 @@ impl Wish {
         match (self.end, &self.lists) {
             (None, _) => false,
             (Some(End::Failed { sent_bytes }), _) => self.moved_bytes() == sent_bytes,
-            (Some(End::Whole), None) => self.moved_bytes() == self.size_bytes,
+            (Some(End::Whole), None) => self.moved_bytes() == self.due_bytes,
             (Some(End::Whole), Some(lists)) => {
                 self.chunk_bytes == lists.lacked_bytes
                     && lists.listed_bytes + self.hole_bytes == self.size_bytes
@@ -97,7 +99,7 @@ impl Wish {
             Some(End::Whole) | None => true,
         };
         let fits = match &self.lists {
-            None => self.moved_bytes() <= self.size_bytes,
+            None => self.moved_bytes() <= self.due_bytes,
             Some(lists) => {
                 self.chunk_bytes <= lists.lacked_bytes
                     && lists.listed_bytes + self.hole_bytes <= self.size_bytes
@@ -157,10 +159,14 @@ impl Wishes {
         let wish = Wish {
             size_bytes,
             is_cancelled: false,
+            due_bytes: match want.basis {
+                Basis::Nothing | Basis::Bytes => size_bytes,
+                Basis::Digest | Basis::Content => 0,
+            },
             chunk_bytes: 0,
             hole_bytes: 0,
             lists: match want.basis {
-                Basis::Nothing => None,
+                Basis::Nothing | Basis::Digest | Basis::Content => None,
                 Basis::Bytes => Some(Lists::default()),
             },
             end: None,
@@ -292,6 +298,9 @@ impl Wishes {
         let wish = self.get_for("WholeFile", file.want)?;
         if wish.lists.is_some() || wish.moved_bytes() > 0 || wish.end.is_some() {
             return broken("the file comes in chunks");
+        }
+        if wish.due_bytes != wish.size_bytes {
+            return broken("no content is asked for");
         }
         if wish.size_bytes != file.data.len() as u64 || wish.size_bytes > WHOLE_FILE_BYTES_MAX {
             return broken("not as long as it was listed");

@@ -222,6 +222,7 @@ fn policy(raw: &RawOptions, selection: Selection, effective: &Effective) -> JobP
         delta: true,
         report_same: raw.report.verbose,
         report_all_extras: raw.report.all_extras,
+        ..JobPolicy::default()
     }
 }
 
@@ -248,6 +249,7 @@ fn selection(
         },
         levels: raw.levels,
         links: raw.links,
+        ..Selection::default()
     })
 }
 

@@ -19,6 +19,9 @@ pub(super) fn verdict_label(file: &FileVerdict, verbose: bool) -> Option<Label> 
             Some(format!("  {}", copied_label(file.class)))
         }
         Action::Mismatch => Some("*MISMATCH".to_owned()),
+        Action::Fix => Some(format!("{:>12}", format!("fix {}", skipped_label(file.class)))),
+        // Its outcome brings a verdict of its own.
+        Action::Check => None,
         Action::SkipConflict => Some(format!("{:>12}", "conflict")),
         Action::Skip => verbose.then(|| format!("{:>12}", skipped_label(file.class))),
     }
@@ -31,6 +34,7 @@ fn copied_label(class: FileClass) -> &'static str {
         FileClass::Older => "Older",
         FileClass::Changed => "Changed",
         FileClass::Tweaked => "Tweaked",
+        FileClass::Modified => "Modified",
         FileClass::Same => "Same",
         // A mismatch that `/PURGE` resolves is copied as if the destination had nothing.
         FileClass::Mismatched => "New File",
@@ -44,6 +48,7 @@ fn skipped_label(class: FileClass) -> &'static str {
         FileClass::Older => "older",
         FileClass::Changed => "changed",
         FileClass::Tweaked => "tweaked",
+        FileClass::Modified => "modified",
         FileClass::Same => "same",
         FileClass::Mismatched => "mismatch",
     }
@@ -69,6 +74,10 @@ pub(super) fn filtered_label(reason: Skip, verbose: bool) -> Option<Label> {
         Skip::Named => ("named", false),
         Skip::Large => ("large", false),
         Skip::Small => ("small", false),
+        Skip::Attributes => ("attrib", false),
+        Skip::Archive => ("archive", false),
+        Skip::TooOld => ("too old", false),
+        Skip::TooNew => ("too new", false),
         Skip::Link => ("junction", false),
         Skip::Loop => ("loop", true),
         Skip::Special => ("special", true),

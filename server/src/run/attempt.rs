@@ -381,6 +381,7 @@ impl Attempt<'_> {
                         accounts.other_failure(&failure, &path, tell);
                     }
                 }
+                OutcomeResult::Unchanged => {}
                 OutcomeResult::Failed(_) => moved.failed(dir),
             }
         }
@@ -540,6 +541,7 @@ fn unexpected(message: &Message) -> End {
 fn weight(entry: &quicopy_protocol::meta::Entry) -> usize {
     let target = match &entry.kind {
         Kind::Link { target } => target.len(),
+        Kind::HardLink { first } => first.as_bytes().len(),
         Kind::File | Kind::Directory | Kind::Special => 0,
     };
     64 + entry.name.as_bytes().len() + target
@@ -557,6 +559,7 @@ mod tests {
                 conflicts_known: true,
                 first_job: true,
                 durability,
+                trash_days: None,
             };
             refuse_move(&opened).is_err()
         };

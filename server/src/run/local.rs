@@ -141,6 +141,7 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         conflicts_known: index.is_some() && !first_job,
         first_job,
         durability,
+        trash_days: None,
     };
     let setup = Setup {
         share: Arc::clone(&share),

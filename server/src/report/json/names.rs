@@ -18,6 +18,7 @@ pub(super) fn file_class(class: FileClass) -> &'static str {
         FileClass::Changed => "changed",
         FileClass::Lonely => "lonely",
         FileClass::Mismatched => "mismatched",
+        FileClass::Modified => "modified",
         FileClass::Newer => "newer",
         FileClass::Older => "older",
         FileClass::Same => "same",
@@ -32,6 +33,8 @@ pub(super) fn action(action: Action) -> &'static str {
         Action::Skip => "skip",
         Action::SkipConflict => "skip_conflict",
         Action::Mismatch => "mismatch",
+        Action::Check => "check",
+        Action::Fix => "fix",
         Action::Fail => "fail",
     }
 }
@@ -41,6 +44,10 @@ pub(super) fn skip(reason: Skip) -> &'static str {
         Skip::Named => "named",
         Skip::Large => "large",
         Skip::Small => "small",
+        Skip::Attributes => "attributes",
+        Skip::Archive => "archive",
+        Skip::TooOld => "too_old",
+        Skip::TooNew => "too_new",
         Skip::Link => "link",
         Skip::Loop => "loop",
         Skip::TooDeep => "too_deep",

@@ -65,6 +65,8 @@ pub(super) struct Accounts {
     deferred: HashSet<RelPath>,
     /// Those of them that something is being copied into.
     begun: HashSet<RelPath>,
+    /// Entries whose content may stay, and their verdicts: what became of them decides what is told.
+    pending: HashMap<EntryId, Verdict>,
     /// Entries that were tried again.
     retried: HashSet<EntryId>,
     held_back: bool,
@@ -81,6 +83,7 @@ impl Accounts {
             earlier: Default::default(),
             deferred: HashSet::new(),
             begun: HashSet::new(),
+            pending: HashMap::new(),
             retried: HashSet::new(),
             held_back: false,
         }
@@ -149,6 +152,10 @@ impl Accounts {
         for verdict in &plan.verdicts {
             let Some(scanned) = offer.scanned.entries.get(verdict.index as usize) else { continue };
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
+            if matches!(verdict.action, Action::Check | Action::Fix) {
+                let id = EntryId { dir: plan.dir, index: verdict.index };
+                self.pending.insert(id, *verdict);
+            }
             self.verdict(&scanned.entry, verdict, path, known, planned, tell);
         }
         self.counted.summary.files.add(Column::Skipped, plan.same.entries);
@@ -275,7 +282,14 @@ impl Accounts {
                 )));
                 Column::Skipped
             }
-            Skip::Named | Skip::Large | Skip::Small | Skip::Link => Column::Skipped,
+            Skip::Named
+            | Skip::Large
+            | Skip::Small
+            | Skip::Attributes
+            | Skip::Archive
+            | Skip::TooOld
+            | Skip::TooNew
+            | Skip::Link => Column::Skipped,
         };
         if is_dir {
             self.counted.summary.dirs.add(column, 1);
@@ -336,6 +350,8 @@ impl Accounts {
                 self.counted.summary.add_file(Column::Mismatched, size_bytes);
                 !known
             }
+            // What becomes of it decides what is told.
+            Action::Check | Action::Fix => false,
         };
         if travels && let Some((dir, name)) = path.split_last() {
             self.told.unfinished.entry(dir).or_default().insert(name, conflict);
@@ -372,7 +388,7 @@ impl Accounts {
                     });
                 }
             }
-            Action::Skip | Action::SkipConflict => {
+            Action::Skip | Action::SkipConflict | Action::Check | Action::Fix => {
                 self.counted.summary.dirs.add(Column::Skipped, 1)
             }
             Action::Fail if self.list_only => self.counted.summary.dirs.add(Column::Failed, 1),
@@ -429,6 +445,32 @@ impl Accounts {
         }
     }
 
+    /// Tells of an entry whose class, or whose treatment, only its outcome showed.
+    fn came_out(
+        &self,
+        entry: &Entry,
+        path: RelPath,
+        verdict: Verdict,
+        result: &OutcomeResult,
+        tell: Tell<'_>,
+    ) {
+        let (class, action) = match (result, verdict.action) {
+            (OutcomeResult::Unchanged, Action::Check) => (verdict.class, Action::Skip),
+            (_, Action::Check) => (FileClass::Modified, Action::Copy),
+            (_, action) => (verdict.class, action),
+        };
+        let conflict = verdict.conflict && action != Action::Skip;
+        let (size_bytes, modified) = (entry.meta.size_bytes, entry.meta.modified);
+        tell(ReportEvent::File(FileVerdict {
+            path,
+            class,
+            action,
+            conflict,
+            size_bytes,
+            modified,
+        }));
+    }
+
     /// Takes what became of an entry. `sent_before` are bytes that earlier attempts sent for it.
     pub(super) fn outcome(
         &mut self,
@@ -441,7 +483,15 @@ impl Accounts {
         let Ok(path) = offer.scanned.path.join(&scanned.entry.name) else { return };
         let size_bytes = scanned.entry.meta.size_bytes;
         let conflict = u64::from(self.told.finish(&offer.scanned.path, &scanned.entry.name));
+        if let Some(verdict) = self.pending.remove(&outcome.entry) {
+            self.came_out(&scanned.entry, path.clone(), verdict, &outcome.result, tell);
+        }
         match &outcome.result {
+            OutcomeResult::Unchanged => {
+                self.retried.remove(&outcome.entry);
+                self.counted.conflicts.left += conflict;
+                self.counted.summary.add_file(Column::Skipped, size_bytes);
+            }
             OutcomeResult::Done(origins) => {
                 self.retried.remove(&outcome.entry);
                 self.note_copied_into(&offer.scanned.path);

@@ -83,8 +83,13 @@ impl<'a> Attempt<'a> {
     }
 
     fn opened(&mut self, durability: Durability) -> usize {
-        let opened =
-            JobOpened { time_step_nanos: 1, conflicts_known: true, first_job: false, durability };
+        let opened = JobOpened {
+            time_step_nanos: 1,
+            conflicts_known: true,
+            first_job: false,
+            durability,
+            trash_days: None,
+        };
         let before = self.told.len();
         let told = &mut self.told;
         self.accounts.opened(&opened, &mut |event| told.push(event));
