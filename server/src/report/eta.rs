@@ -33,7 +33,11 @@ impl Arrivals {
     }
 
     /// Takes a file that is to be copied, and foresees when it begins and when it is there.
-    pub(super) fn expect(&mut self, at: Timestamp, size_bytes: u64) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn expect(
+        &mut self,
+        at: Timestamp,
+        size_bytes: u64,
+    ) -> Option<(Timestamp, Timestamp)> {
         let before = self.bytes_ahead;
         self.bytes_ahead = before.saturating_add(size_bytes);
         let begins = self.after(at, before)?;

@@ -62,6 +62,8 @@ pub(super) fn sends_content(action: Action) -> bool {
         | Action::Skip
         | Action::SkipConflict
         | Action::Mismatch
+        | Action::Check
+        | Action::Fix
         | Action::Fail => false,
     }
 }

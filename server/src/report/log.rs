@@ -130,11 +130,9 @@ mod tests {
     #[test]
     fn a_wide_log_has_one_mark_and_the_line_ends_of_windows() {
         let line = b"\xff\xfea\0\r\0\n\0";
-        for (before, mode) in [
-            (&b""[..], LogMode::Overwrite),
-            (b"old\n", LogMode::Overwrite),
-            (b"", LogMode::Append),
-        ] {
+        for (before, mode) in
+            [(&b""[..], LogMode::Overwrite), (b"old\n", LogMode::Overwrite), (b"", LogMode::Append)]
+        {
             assert_eq!(check(before, mode, LogEncoding::Utf16, "a\n").unwrap(), line);
         }
         let grown = check(line, LogMode::Append, LogEncoding::Utf16, "\u{1f600}").unwrap();
@@ -151,7 +149,10 @@ mod tests {
         refuses(b"x", LogEncoding::Utf16, "/LOG+");
         refuses(b"\xff\xfea\0", LogEncoding::Utf8, "/UNILOG+");
         refuses(b"\xff\xfea\0b", LogEncoding::Utf16, "half a character");
-        assert_eq!(check(b"x\n", LogMode::Append, LogEncoding::Utf8, "ü\n").unwrap(), "x\nü\n".as_bytes());
+        assert_eq!(
+            check(b"x\n", LogMode::Append, LogEncoding::Utf8, "ü\n").unwrap(),
+            "x\nü\n".as_bytes()
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::os::unix::ffi::OsStrExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use quicopy_protocol::text::Escaped;
+use quicopy_protocol::verdict::{Action, FileClass};
 
 pub use event::{CurrentFile, DirectoryClass, FileVerdict, Progress, ReportEvent};
 pub use exit_code::{Ending, ExitCode};
@@ -115,7 +116,9 @@ impl Report {
         }
         let console = &mut self.console;
         if options.json {
-            console.write(&json::render(&self.text.header, event));
+            if options.verbose || !is_of_the_same(event) {
+                console.write(&json::render(&self.text.header, event));
+            }
         } else if !lines.is_empty() && (options.log.is_none() || options.tee) {
             match &self.bars {
                 Some(bars) => bars.suspend(|| console.write(lines.as_bytes())),
@@ -128,6 +131,12 @@ impl Report {
     pub fn log_failure(&self) -> Option<&io::Error> {
         self.log.as_ref().and_then(Sink::failure)
     }
+}
+
+/// Whether it only says that a file is the same on both sides, which nobody hears without `/V`.
+fn is_of_the_same(event: &ReportEvent) -> bool {
+    let ReportEvent::File(file) = event else { return false };
+    file.class == FileClass::Same && file.action == Action::Skip
 }
 
 /// The last line of `--json` for a command line that cannot be read: a summary of nothing, with exit code 16.

@@ -60,7 +60,10 @@ impl TextReport {
                     Some(label) => {
                         let (size_bytes, modified) = (*size_bytes, *modified);
                         let name = &self.name(Side::Source, path);
-                        line::file(options, FileLine { label: &label, size_bytes, modified, name, arrival: "" })
+                        line::file(
+                            options,
+                            FileLine { label: &label, size_bytes, modified, name, arrival: "" },
+                        )
                     }
                     None => String::new(),
                 }

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn a_command_line_that_cannot_be_read_has_a_header_without_folders() {
-        let page = page(Timestamp::UNIX_EPOCH, TimeZone::UTC, "ERROR : Invalid Parameter #1 : \"x\"\n");
+        let page =
+            page(Timestamp::UNIX_EPOCH, TimeZone::UTC, "ERROR : Invalid Parameter #1 : \"x\"\n");
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text:?} in\n{page}"));
         let places = [
             "   QUICOPY     ::     ",
