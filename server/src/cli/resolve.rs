@@ -139,6 +139,7 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
     let header = HeaderText {
         source: with_slash(Escaped(source.as_os_str().as_bytes()).to_string()),
         destination: with_slash(destination.to_string()),
+        job_files: vec![],
         files: if raw.include_files.is_empty() {
             vec!["*.*".to_owned()]
         } else {
