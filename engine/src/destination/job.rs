@@ -21,7 +21,7 @@ use super::ledger::Ledger;
 use super::setup::Setup;
 use super::stamp::Held;
 use super::window::Window;
-use crate::disk::{DirHandle, Durable, Ignored, Tree};
+use crate::disk::{DirHandle, Durable, Ignored, Stat, Tree};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::index::Record;
@@ -325,6 +325,16 @@ impl Job {
         parent.touch();
         self.note_change();
         Ok(handle)
+    }
+
+    /// Notes in the index how a file is now.
+    pub(super) fn remember(&self, path: &RelPath, stat: &Stat) {
+        if let Some(index) = &self.setup.index
+            && let Some(path) = self.setup.below_share(path)
+            && let Err(error) = index.put_batch(&[(path, Some(Record::from(stat)))])
+        {
+            tracing::warn!(%error, "what was changed could not be noted in the index");
+        }
     }
 
     /// What an earlier job left at a path below this job's root.

@@ -215,13 +215,14 @@ impl DirHandle {
         Ok(rustix::fs::symlinkat(target, self, name.as_bytes())?)
     }
 
-    /// Gives a file of this directory a second name in it, at a name that is free.
+    /// Gives a file of this directory another name in `into`, one that is free.
     ///
     /// # Errors
-    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links.
-    pub fn link(&self, name: &Name, second: &Name) -> io::Result<()> {
-        let (name, second) = (name.as_bytes(), second.as_bytes());
-        Ok(rustix::fs::linkat(self, name, self, second, AtFlags::empty())?)
+    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links, `EXDEV` where `into` is
+    /// on another one, `EMLINK` when it has too many names.
+    pub fn link(&self, name: &Name, into: &Self, other: &Name) -> io::Result<()> {
+        let (name, other) = (name.as_bytes(), other.as_bytes());
+        Ok(rustix::fs::linkat(self, name, into, other, AtFlags::empty())?)
     }
 
     /// The text of a symbolic link.

@@ -19,7 +19,7 @@ pub(crate) fn set_file_meta(
     attributes: &[Attribute],
 ) -> io::Result<Ignored> {
     // A new file has no attributes to remove but an access list that it may have inherited: most need no look.
-    let needs_none = attributes.is_empty() && !change.access_lists;
+    let needs_none = attributes.is_empty() && !change.scope.has_access_lists();
     meta::set(file, change, (!needs_none).then_some(attributes))
 }
 

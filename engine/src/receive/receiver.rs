@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use quicopy_protocol::limits::{ATTRIBUTES_BYTES_MAX, WHOLE_FILE_BYTES_MAX};
 use quicopy_protocol::meta::{Attribute, Digest, WantId};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::Basis;
 
 use super::error::{ReceiveError, Violation};
@@ -17,7 +17,7 @@ use super::small;
 use super::target::Target;
 use crate::commit::{Displaced, Ready};
 use crate::disk::space::{Ledger, Space};
-use crate::disk::{Durable, Share, Tree};
+use crate::disk::{DirHandle, Durable, Share, Stat, Tree};
 use crate::journal::Sidecar;
 use crate::journal::sidecar::AppendError;
 
@@ -170,6 +170,22 @@ impl Receiver {
         self.check(&target)?;
         let private = self.share.private()?;
         small::make_link(&self.share, &private, target, text)
+    }
+
+    /// Makes another name of the file `first` in `dir`, which is as `found`.
+    ///
+    /// # Errors
+    /// It cannot be made: another file system, or too many names.
+    pub fn hard_link(
+        &self,
+        target: Target,
+        dir: &DirHandle,
+        first: &Name,
+        found: &Stat,
+    ) -> Result<Ready, ReceiveError> {
+        self.check(&target)?;
+        let private = self.share.private()?;
+        small::make_hard_link(&self.share, &private, target, (dir, first, found))
     }
 
     fn write_small(

@@ -14,7 +14,7 @@ use super::target::Target;
 use crate::commit::place::Covered;
 use crate::commit::{Displaced, Ready};
 use crate::disk::file::{set_file_meta, stat_of_file};
-use crate::disk::{DirHandle, Durable, Ignored, Placement, PrivateDir, Share};
+use crate::disk::{DirHandle, Durable, Ignored, Placement, PrivateDir, Share, Stat};
 use quicopy_protocol::options::Durability;
 
 /// Writes a file whose content is at hand and has been checked.
@@ -74,6 +74,20 @@ pub(super) fn make_link(
         }
         Err(error) => Err(give_up(&dir, &name, error)),
     }
+}
+
+/// Makes another name of a file that is there; its metadata is the file's.
+pub(super) fn make_hard_link(
+    share: &Share,
+    private: &PrivateDir,
+    target: Target,
+    (from, first, found): (&DirHandle, &Name, &Stat),
+) -> Result<Ready, ReceiveError> {
+    let (placement, dir) = place_of(private, &target);
+    let (name, ()) = share
+        .make_temp(placement, |name| from.link(first, &dir, name))
+        .map_err(ReceiveError::Disk)?;
+    Ok(Ready { from: Displaced { dir, name }, ..ready(target, found.inode, Ignored::default()) })
 }
 
 fn place_of(private: &PrivateDir, target: &Target) -> (Placement, DirHandle) {
