@@ -36,6 +36,7 @@ mod presence;
 mod removal;
 mod scheduler;
 mod setup;
+mod space_floor;
 mod stamp;
 mod time_step;
 mod window;

@@ -18,6 +18,7 @@ use super::fix;
 use super::job::Job;
 use super::presence;
 use super::setup::Setup;
+use super::space_floor::wait_for_room;
 use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::{Order, Place, Ready};
@@ -149,6 +150,7 @@ impl<'a> Scheduler<'a> {
             (Task::Copy(path), Kind::File) => {
                 return self.ask(entry, |scheduler, work, want| {
                     let target = scheduler.target(work, path)?;
+                    wait_for_room(scheduler.job, &target.dir, target.size_bytes);
                     Ok(scheduler.job.receiver().begin(want, target, scheduler.job.now())?)
                 });
             }
@@ -271,6 +273,7 @@ impl<'a> Scheduler<'a> {
             size_bytes: work.entry.meta.size_bytes,
             change: self.change(work),
             delta: policy.delta,
+            writing: policy.writing,
             place,
             dir,
         })

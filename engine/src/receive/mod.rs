@@ -25,6 +25,7 @@ pub mod error;
 pub mod hashing;
 pub mod large;
 pub mod lists;
+mod on_disk;
 pub mod partial;
 pub mod receiver;
 pub mod small;

@@ -10,6 +10,7 @@ use quicopy_protocol::path::Name;
 use quicopy_protocol::verdict::Origins;
 
 use super::error::ReceiveError;
+use super::on_disk::check_on_disk;
 use super::target::Target;
 use crate::commit::place::Covered;
 use crate::commit::{Displaced, Ready};
@@ -33,6 +34,7 @@ pub(super) fn write_file(
     let write = || -> Result<(Ignored, u64), ReceiveError> {
         file.write_all_at(data, 0).map_err(ReceiveError::Disk)?;
         crate::crash_point!("agent_chunk_written");
+        check_on_disk(&file, target.writing, target.size_bytes, digest)?;
         let ignored = set_file_meta(&file, &target.full_change(), attributes)
             .map_err(ReceiveError::Metadata)?;
         crate::crash_point!("agent_metadata_set");
