@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_first_entry_makes_all_directories_above_it_and_its_copy_proves_them() {
         let mut making = Making::default();
-        ["a", "a/b", "c"].map(|dir| making.defer(path(dir)));
+        ["a", "a/b", "c"].iter().for_each(|dir| making.defer(path(dir)));
         assert_eq!(making.copy_into(&path("a/b/f")), 2);
         assert_eq!(making.copy_into(&path("a/b/g")), 0);
         assert_eq!(making.copy_into(&path("c/f")), 1);
