@@ -11,7 +11,7 @@ use super::event::Event;
 use super::folder::Folder;
 use super::job::Job;
 use crate::disk::metadata::MODE_MAX;
-use crate::disk::{DirHandle, MetaChange, NewDirMode};
+use crate::disk::{DirHandle, MetaChange};
 use crate::fault;
 
 /// What its owner needs in a directory to work in it.
@@ -21,14 +21,6 @@ const OWNER: u16 = 0o700;
 pub(super) type Held = Mutex<BTreeMap<DirId, Arc<Folder>>>;
 
 impl Job {
-    /// The mode that the job's directories begin with: where theirs is copied, nobody is let in before.
-    pub(super) fn new_dir_mode(&self) -> NewDirMode {
-        match self.setup.policy.dcopy.attributes {
-            true => NewDirMode::Closed,
-            false => NewDirMode::Usual,
-        }
-    }
-
     /// Notes that a directory has a mode for the time of the job: it was made, or opened up.
     pub(super) fn hold(&self, folder: &Arc<Folder>) {
         self.held().insert(folder.id, Arc::clone(folder));
