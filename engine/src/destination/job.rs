@@ -22,7 +22,7 @@ use super::ledger::Ledger;
 use super::setup::Setup;
 use super::stamp::Held;
 use super::window::Window;
-use crate::disk::{DirHandle, Durable, Ignored, NewDirMode, Tree};
+use crate::disk::{DirHandle, Durable, Ignored, Tree};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::index::Record;
@@ -320,19 +320,6 @@ impl Job {
         parent.touch();
         self.note_change();
         Ok(handle)
-    }
-
-    /// Makes a directory, or opens what an earlier try, or somebody else meanwhile, has made.
-    pub(super) fn make_dir(&self, above: &DirHandle, name: &Name) -> io::Result<DirHandle> {
-        // Where their modes are copied, nobody is let in before.
-        let mode = match self.setup.policy.dcopy.attributes {
-            true => NewDirMode::Closed,
-            false => NewDirMode::Usual,
-        };
-        match above.make_dir(name, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(name),
-            made => made,
-        }
     }
 
     /// What an earlier job left at a path below this job's root.
