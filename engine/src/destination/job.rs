@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -294,32 +295,26 @@ impl Job {
     }
 
     /// The directory itself. Nobody holds it for long: there may be more directories in work than descriptors.
-    pub(super) fn open(&self, folder: &Folder) -> std::io::Result<DirHandle> {
-        let tree = self.tree().ok_or(std::io::ErrorKind::NotFound)?;
+    pub(super) fn open(&self, folder: &Folder) -> io::Result<DirHandle> {
+        let tree = self.tree().ok_or(io::ErrorKind::NotFound)?;
         tree.root.open_path(&folder.path)
     }
 
     /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
     pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Fault> {
         match self.open(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => {
                 return opened
                     .map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error));
             }
         }
-        let create = |error: std::io::Error| Fault::of(Operation::CreateDirectory, &error);
+        let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
         let Some((parent, (_, name))) = folder.parent.as_ref().zip(folder.path.split_last()) else {
-            return Err(create(std::io::ErrorKind::NotFound.into()));
+            return Err(create(io::ErrorKind::NotFound.into()));
         };
         let above = self.open_or_make(parent)?;
-        let handle = match above.make_dir(&name, self.new_dir_mode()) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                above.open_dir(&name)
-            }
-            made => made,
-        }
-        .map_err(create)?;
+        let handle = self.make_dir(&above, &name).map_err(create)?;
         folder.is_made.store(true, Ordering::Release);
         self.hold(folder);
         parent.touch();

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use quicopy_protocol::code::{Failure, Operation};
-use quicopy_protocol::limits::BATCH_ITEMS_MAX;
 use quicopy_protocol::meta::DirId;
 use quicopy_protocol::options::DeleteLimit;
 use quicopy_protocol::path::{Name, RelPath};
@@ -24,6 +23,9 @@ use crate::purge::{
     Census, DefaultLimit, DirectoryRemovals, ExtraSink, GuardRules, RemovalEntry, RemovalKind,
     RemovalReader, RemovalWriter, Ruling, guard, still_as_listed,
 };
+
+/// Bytes of extras that are told at once. Whoever carries events bounds how many of them wait, so that this bounds what they take.
+const LINES_BYTES_AIM: usize = 32 << 10;
 
 /// What is known of the deletions so far.
 pub(super) struct Removals {
@@ -90,7 +92,7 @@ impl Removals {
 
     /// Takes what a walk of one directory's extras finds.
     pub(super) fn sink<'a>(&'a mut self, job: &'a Job, folder: &'a Arc<Folder>) -> Sink<'a> {
-        Sink { removals: self, job, folder, lines: Vec::new() }
+        Sink { removals: self, job, folder, lines: Vec::new(), lines_bytes: 0 }
     }
 
     /// Carries the list out, if the guard lets it pass. Everything else of the job is done and durable.
@@ -317,11 +319,13 @@ pub(super) struct Sink<'a> {
     job: &'a Job,
     folder: &'a Arc<Folder>,
     lines: Vec<ExtraEntry>,
+    lines_bytes: usize,
 }
 
 impl Sink<'_> {
     fn flush(&mut self) {
         if !self.lines.is_empty() {
+            self.lines_bytes = 0;
             let entries = std::mem::take(&mut self.lines);
             self.job.tell(Event::Extras { dir: self.folder.id, entries });
         }
@@ -332,8 +336,9 @@ impl ExtraSink for Sink<'_> {
     type Error = io::Error;
 
     fn report(&mut self, entry: ExtraEntry) -> io::Result<()> {
+        self.lines_bytes += size_of::<ExtraEntry>() + entry.path.as_bytes().len();
         self.lines.push(entry);
-        if self.lines.len() == BATCH_ITEMS_MAX {
+        if self.lines_bytes >= LINES_BYTES_AIM {
             self.flush();
         }
         Ok(())

@@ -9,12 +9,14 @@ use std::time::{Instant, SystemTime};
 
 use quicopy_agent::job::{self, Asked, origin};
 use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
+use quicopy_engine::disk::share::PARTIAL_AGE_MAX;
 use quicopy_engine::disk::{Share, advised};
 use quicopy_engine::index::{Index, IndexError};
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
 use quicopy_protocol::message::{JobOpened, Refused};
+use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 use tokio::runtime::Handle;
@@ -133,6 +135,9 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
             return asked.refuse(agent, Refused { code: RefusalCode::Busy, reason }).await;
         }
     };
+    if !list_only {
+        sweep(&share);
+    }
     let first_job =
         index.as_ref().is_none_or(|index| !index.has_any_below(&asked.open.path).unwrap_or(false));
     let durability = advised(share.root());
@@ -163,6 +168,17 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
     }
 }
 
+/// Removes partial files of earlier jobs that nobody came back for, as an agent does in its shares.
+fn sweep(share: &Share) {
+    let now = jiff::Timestamp::now();
+    let now = Timestamp { seconds: now.as_second(), nanos: now.subsec_nanosecond().unsigned_abs() };
+    match share.sweep(PARTIAL_AGE_MAX, now) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("{count} partial files were given up"),
+        Err(error) => tracing::warn!("{}", with_causes(&error)),
+    }
+}
+
 /// Another job into the same folder runs.
 struct Busy;
 
@@ -188,4 +204,34 @@ fn open_index(path: &Path, list_only: bool) -> Result<Option<Arc<Index>>, Busy> 
 
 fn blake3_hex(bytes: &[u8]) -> String {
     quicopy_protocol::meta::Digest::of(bytes).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_job_removes_what_no_job_came_back_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let share = Share::open(temp.path()).unwrap();
+        share.private().unwrap();
+        let partial = temp.path().join(".quicopy/partial");
+        for (stem, age) in
+            [("old", PARTIAL_AGE_MAX + Duration::from_secs(60)), ("new", Duration::ZERO)]
+        {
+            for extension in ["part", "log"] {
+                let file = File::create(partial.join(format!("{stem}.{extension}"))).unwrap();
+                file.set_modified(SystemTime::now() - age).unwrap();
+            }
+        }
+        sweep(&share);
+        let mut left: Vec<_> =
+            fs::read_dir(partial).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["new.log", "new.part"]);
+    }
 }
