@@ -10,4 +10,5 @@ mod local;
 mod model;
 mod remote;
 mod resume;
+mod robocopy;
 mod signals;
