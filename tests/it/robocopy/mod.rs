@@ -1,5 +1,10 @@
 //! Robocopy's behaviour, case by case.
 //!
-//! `cases` is the reference's list of test cases, a line each.
+//! `cases` is the reference's list of test cases, a line each; `trouble` and `monitor` are those of them that need a bad link,
+//! a full disk or time; `scenarios` are what a widely read guide tells to type.
 
 mod cases;
+mod monitor;
+mod scenarios;
+mod trouble;
+mod waiting;
