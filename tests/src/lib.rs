@@ -10,12 +10,13 @@
 //!                 └────────── Oracle: what must hold after any fault
 //! ```
 //!
-//! To read in order: [`tree`] (trees as text), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
+//! To read in order: [`tree`] (trees as text), [`model`] (what Robocopy would do with them), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
 //! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary).
 
 pub mod connected;
 pub mod json;
 pub mod lab;
+pub mod model;
 pub mod oracle;
 pub mod poll;
 pub mod process;

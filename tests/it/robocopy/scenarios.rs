@@ -123,7 +123,8 @@ fn sync_to_a_remote_share_with_resume_support() {
 
 #[test]
 fn sync_with_exclusions() {
-    let noise = ".git/config, app/node_modules/x/y.js, Temp/t, app/obj/o, app/bin/b, run.log, app/a.tmp, app/me.user";
+    let noise =
+        ".git/config, app/node_modules/x/y.js, Temp/t, app/obj/o, run.log, app/a.tmp, app/me.user";
     let world = World::new(
         &format!("index.html @2000, app/main.cs, {noise}"),
         "index.html @1000, stale.html, app/bin/deployed, server.log",

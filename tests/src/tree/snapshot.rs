@@ -64,8 +64,14 @@ impl Snapshot {
     /// What the disk would hold after [`build`](super::build), but times of directories only where the text gives them.
     #[track_caller]
     pub fn described(text: &str) -> Self {
+        Self::of_items(&parse(text))
+    }
+
+    /// What the disk would hold after items were built in their order, as [`described`](Self::described) says.
+    #[track_caller]
+    pub fn of_items(items: &[Item]) -> Self {
         let mut tree = Self::default();
-        for item in parse(text) {
+        for item in items {
             for above in Path::new(&item.path).ancestors().skip(1) {
                 if above != Path::new("") {
                     tree.entries.entry(above.into()).or_insert(Entry {
@@ -76,8 +82,8 @@ impl Snapshot {
                     });
                 }
             }
-            let entry = tree.entry(&item);
-            tree.entries.insert(item.path.into(), entry);
+            let entry = tree.entry(item);
+            tree.entries.insert(item.path.clone().into(), entry);
         }
         tree
     }
