@@ -13,7 +13,7 @@ use quicopy_tests::{
     connected::Connected,
     poll::{slow_tests_wanted, wait_until},
     process::{Finished, Running},
-    sites::{CALL, Sender, destination},
+    sites::{CALL, Sender},
     tree::{self, Snapshot},
     world::World,
 };

@@ -1,8 +1,8 @@
 //! Trees of the model.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use crate::tree::{Content, Item, ItemKind};
+use crate::tree::{Content, Entry, Item, ItemKind, Kind, Snapshot};
 
 /// What stands under a name.
 #[derive(Clone, Debug)]
@@ -80,37 +80,35 @@ impl Directory {
         here
     }
 
-    /// Items that make this tree.
-    pub fn items(&self) -> Vec<Item> {
-        let mut items = Vec::new();
-        self.list("", &mut items);
-        items
+    /// What a disk with this tree holds.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        self.list(Path::new(""), &mut snapshot);
+        snapshot
     }
 
-    fn list(&self, above: &str, items: &mut Vec<Item>) {
+    fn list(&self, above: &Path, into: &mut Snapshot) {
+        let nanos = |time: Duration| i128::try_from(time.as_nanos()).ok();
         for (name, node) in &self.entries {
-            let path = format!("{above}{name}");
-            let item = |kind, modified, mode, attributes| Item {
-                path: path.clone(),
-                kind,
-                modified,
-                mode,
-                attributes,
-            };
-            match node {
+            let path = above.join(name);
+            let entry = match node {
                 Node::Directory(directory) => {
-                    let mode = directory.mode;
-                    items.push(item(ItemKind::Directory, directory.modified, mode, None));
-                    directory.list(&format!("{path}/"), items);
+                    directory.list(&path, into);
+                    Entry {
+                        modified_ns: directory.modified.and_then(nanos),
+                        mode: directory.mode,
+                        ..Entry::bare(Kind::Directory)
+                    }
                 }
-                Node::File(file) => {
-                    let kind = ItemKind::File { content: file.content.clone() };
-                    items.push(item(kind, Some(file.modified), file.mode, file.attributes));
-                }
-                Node::Link(target) => {
-                    items.push(item(ItemKind::Link { target: target.clone() }, None, None, None));
-                }
-            }
+                Node::File(file) => Entry {
+                    modified_ns: nanos(file.modified),
+                    mode: file.mode,
+                    attributes: file.attributes,
+                    ..Entry::bare(Kind::of_content(&file.content))
+                },
+                Node::Link(target) => Entry::bare(Kind::Link { target: target.into() }),
+            };
+            into.entries.insert(path, entry);
         }
     }
 }

@@ -39,7 +39,8 @@ const LINKS: usize = 40;
 pub fn run(source: &Directory, destination: &Directory, switches: &Switches) -> Outcome {
     let mut outcome =
         Outcome { source: source.clone(), destination: destination.clone(), code: FATAL };
-    let empties = switches.purge && source.entries.is_empty() && !destination.entries.is_empty();
+    let purges = switches.purge && !switches.exclude_extra;
+    let empties = purges && source.entries.is_empty() && !destination.entries.is_empty();
     if empties && !switches.force {
         return outcome;
     }
@@ -87,11 +88,9 @@ impl Walk<'_> {
             match self.part(name, node, &siblings) {
                 Part::LeftOut => {}
                 Part::Broken => {
-                    // It cannot be told to be the same, nor be copied.
-                    if !self.skips_lonely(destination.entries.contains_key(name)) {
-                        self.code |= FAILED;
-                        has_failed = true;
-                    }
+                    // It cannot be read, whatever would be done with it.
+                    self.code |= FAILED;
+                    has_failed = true;
                 }
                 Part::File(file) => {
                     if self.file(name, &file, destination) && self.switches.move_files {
@@ -112,7 +111,9 @@ impl Walk<'_> {
                     self.subdirectory(name, &mut below, destination, level);
                     // What a link leads to is not the link's to give away.
                     if let Node::Directory(_) = node {
-                        let is_empty = below.entries.is_empty();
+                        let is_there =
+                            matches!(destination.entries.get(name), Some(Node::Directory(_)));
+                        let is_empty = is_there && below.entries.is_empty();
                         source.entries.insert(name.clone(), Node::Directory(below));
                         if self.switches.move_directories && is_empty {
                             source.entries.remove(name);
@@ -132,31 +133,24 @@ impl Walk<'_> {
         if let Some(Node::Directory(directory)) = target {
             return match () {
                 () if is_link && switches.exclude_directory_links => Part::LeftOut,
-                () if is_link && switches.links => self.link_part(name, node),
                 () if excludes(&switches.exclude_directories, name) => Part::LeftOut,
+                () if is_link && switches.links => link_part(node),
                 () => Part::Directory(directory.clone()),
             };
         }
         if is_link && switches.exclude_file_links {
             return Part::LeftOut;
         }
-        if is_link && switches.links {
-            return self.link_part(name, node);
-        }
         if !self.takes(name) {
             return Part::LeftOut;
+        }
+        if is_link && switches.links {
+            return link_part(node);
         }
         match target {
             Some(Node::File(file)) if self.passes_filters(file) => Part::File(file.clone()),
             Some(Node::File(_)) => Part::LeftOut,
             _ => Part::Broken,
-        }
-    }
-
-    fn link_part(&self, name: &str, node: &Node) -> Part {
-        match node {
-            Node::Link(target) if self.takes(name) => Part::Link(target.clone()),
-            _ => Part::LeftOut,
         }
     }
 
@@ -179,10 +173,6 @@ impl Walk<'_> {
             && (switches.with_attributes == 0 || attributes & switches.with_attributes != 0)
     }
 
-    fn skips_lonely(&self, is_at_destination: bool) -> bool {
-        !is_at_destination && self.switches.exclude_lonely
-    }
-
     fn enters_below(&self, level: u32) -> bool {
         self.switches.recurse && self.switches.levels.is_none_or(|levels| level < levels)
     }
@@ -192,9 +182,11 @@ impl Walk<'_> {
         let action = match destination.entries.get(name) {
             None if self.switches.exclude_lonely => Action::Skip,
             None => Action::Copy,
+            // It stands for a file that is there already.
+            Some(Node::File(_)) if self.switches.create => Action::Skip,
             Some(Node::File(there)) => self.action(file, there),
             Some(_) => {
-                if !self.makes_way(name, destination) {
+                if !self.makes_way(name, destination, false) {
                     return false;
                 }
                 Action::Copy
@@ -211,13 +203,16 @@ impl Walk<'_> {
             }
             _ if switches.no_copy => return false,
             (Action::Tweak, Some(Node::File(there))) => {
-                let tweaked = self.stamped(File { content: there.content, ..file.clone() });
+                let mut tweaked = self.stamped(File { content: there.content, ..file.clone() });
+                // Known to be wrong: case C11h.
+                tweaked.attributes = None;
                 destination.entries.insert(name.to_owned(), Node::File(tweaked));
             }
             _ => {
                 let mut copy = self.stamped(file.clone());
                 if switches.create {
                     copy.content = Content { size_bytes: 0, ..copy.content };
+                    copy.attributes = None;
                 }
                 destination.entries.insert(name.to_owned(), Node::File(copy));
             }
@@ -230,7 +225,7 @@ impl Walk<'_> {
     fn stamped(&self, mut copy: File) -> File {
         let switches = self.switches;
         if switches.no_attributes {
-            copy.mode = None;
+            (copy.mode, copy.attributes) = (None, None);
         }
         if switches.add_attributes & READ_ONLY != 0 {
             copy.mode = copy.mode.map(|mode| mode & !0o222);
@@ -290,7 +285,7 @@ impl Walk<'_> {
                 }
             }
             Some(_) => {
-                if !self.makes_way(name, destination) {
+                if !self.makes_way(name, destination, false) {
                     return false;
                 }
             }
@@ -314,7 +309,7 @@ impl Walk<'_> {
             None => (true, Directory::default()),
             Some(Node::Directory(below)) => (false, below.clone()),
             Some(_) => {
-                if !self.makes_way(name, destination) {
+                if !self.makes_way(name, destination, true) {
                     return;
                 }
                 (true, Directory::default())
@@ -335,8 +330,11 @@ impl Walk<'_> {
     }
 
     /// Whether what stands in the place of something else is removed; if not, that is a mismatch.
-    fn makes_way(&mut self, name: &str, destination: &mut Directory) -> bool {
-        if self.switches.purge {
+    fn makes_way(&mut self, name: &str, destination: &mut Directory, is_directory: bool) -> bool {
+        // `/XX` keeps what is not the source's, and what nothing would replace stays.
+        let switches = self.switches;
+        let is_replaced = !switches.exclude_lonely && (is_directory || !switches.no_copy);
+        if switches.purge && !switches.exclude_extra && is_replaced {
             match destination.entries.remove(name) {
                 Some(node) => match self.purged(name, node) {
                     None => return true,
@@ -365,11 +363,12 @@ impl Walk<'_> {
             .cloned()
             .collect();
         for name in extra {
-            let is_directory = matches!(destination.entries[&name], Node::Directory(_));
+            let node = &destination.entries[&name];
+            let is_directory = matches!(node, Node::Directory(_));
             let is_beyond = switches.levels.is_some_and(|levels| level >= levels);
             let is_left_out = match is_directory {
                 true => excludes(&switches.exclude_directories, &name) || is_beyond,
-                false => !self.takes(&name),
+                false => !self.takes(&name) || self.is_protected(&name, node),
             };
             if is_left_out || switches.exclude_extra {
                 continue;
@@ -385,13 +384,22 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether an excluded name protects this entry. A link may lead to a directory, so either list protects it.
+    fn is_protected(&self, name: &str, node: &Node) -> bool {
+        let switches = self.switches;
+        let (files, directories) = (&switches.exclude_files, &switches.exclude_directories);
+        match node {
+            Node::File(_) => excludes(files, name),
+            Node::Directory(_) => excludes(directories, name),
+            Node::Link(_) => excludes(files, name) || excludes(directories, name),
+        }
+    }
+
     /// What is left of an extra entry when all has gone that may go.
     fn purged(&self, name: &str, node: Node) -> Option<Node> {
         match node {
-            Node::File(_) | Node::Link(_) => {
-                excludes(&self.switches.exclude_files, name).then_some(node)
-            }
-            Node::Directory(_) if excludes(&self.switches.exclude_directories, name) => Some(node),
+            node if self.is_protected(name, &node) => Some(node),
+            Node::File(_) | Node::Link(_) => None,
             Node::Directory(mut directory) => {
                 let entries = std::mem::take(&mut directory.entries);
                 directory.modified = None;
@@ -402,6 +410,13 @@ impl Walk<'_> {
                 (!directory.entries.is_empty()).then_some(Node::Directory(directory))
             }
         }
+    }
+}
+
+fn link_part(link: &Node) -> Part {
+    match link {
+        Node::Link(target) => Part::Link(target.clone()),
+        Node::File(_) | Node::Directory(_) => Part::LeftOut,
     }
 }
 

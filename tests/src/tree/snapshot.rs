@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Item, ItemKind, attributes, parse};
+use super::{Content, Item, ItemKind, attributes, parse};
 
 /// All entries below a root, by their path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -64,14 +64,8 @@ impl Snapshot {
     /// What the disk would hold after [`build`](super::build), but times of directories only where the text gives them.
     #[track_caller]
     pub fn described(text: &str) -> Self {
-        Self::of_items(&parse(text))
-    }
-
-    /// What the disk would hold after items were built in their order, as [`described`](Self::described) says.
-    #[track_caller]
-    pub fn of_items(items: &[Item]) -> Self {
         let mut tree = Self::default();
-        for item in items {
+        for item in parse(text) {
             for above in Path::new(&item.path).ancestors().skip(1) {
                 if above != Path::new("") {
                     tree.entries.entry(above.into()).or_insert(Entry {
@@ -82,8 +76,8 @@ impl Snapshot {
                     });
                 }
             }
-            let entry = tree.entry(item);
-            tree.entries.insert(item.path.clone().into(), entry);
+            let entry = tree.entry(&item);
+            tree.entries.insert(item.path.into(), entry);
         }
         tree
     }
@@ -97,18 +91,12 @@ impl Snapshot {
                 mode: Some(item.mode_or_usual()),
                 attributes: item.attributes,
             },
-            ItemKind::File { content } => {
-                let mut hasher = blake3::Hasher::new();
-                content.pieces(|piece| {
-                    hasher.update(piece);
-                });
-                Entry {
-                    kind: Kind::File { size_bytes: content.size_bytes, digest: hasher.finalize() },
-                    modified_ns: modified_ns(item.modified.unwrap_or(Item::MODIFIED)),
-                    mode: Some(item.mode_or_usual()),
-                    attributes: item.attributes,
-                }
-            }
+            ItemKind::File { content } => Entry {
+                kind: Kind::of_content(content),
+                modified_ns: modified_ns(item.modified.unwrap_or(Item::MODIFIED)),
+                mode: Some(item.mode_or_usual()),
+                attributes: item.attributes,
+            },
             ItemKind::Link { target } => Entry::bare(Kind::Link { target: target.into() }),
             ItemKind::HardLink { other } => self.entries[Path::new(other)].clone(),
             ItemKind::Fifo => Entry::bare(Kind::Special),
@@ -163,9 +151,20 @@ impl Snapshot {
     }
 }
 
+impl Kind {
+    /// A file with this content.
+    pub fn of_content(content: &Content) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        content.pieces(|piece| {
+            hasher.update(piece);
+        });
+        Self::File { size_bytes: content.size_bytes, digest: hasher.finalize() }
+    }
+}
+
 impl Entry {
     /// An entry of which only the kind matters.
-    fn bare(kind: Kind) -> Self {
+    pub fn bare(kind: Kind) -> Self {
         Self { kind, modified_ns: None, mode: None, attributes: None }
     }
 
