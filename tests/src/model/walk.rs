@@ -85,7 +85,7 @@ impl Walk<'_> {
         let siblings = source.entries.clone();
         let mut has_failed = false;
         for (name, node) in &siblings {
-            match self.part(name, node, &siblings) {
+            match self.part(name, node, &siblings, level) {
                 Part::LeftOut => {}
                 Part::Broken => {
                     // It cannot be read, whatever would be done with it.
@@ -105,9 +105,6 @@ impl Walk<'_> {
                     }
                 }
                 Part::Directory(mut below) => {
-                    if !self.enters_below(level) {
-                        continue;
-                    }
                     self.subdirectory(name, &mut below, destination, level);
                     // What a link leads to is not the link's to give away.
                     if let Node::Directory(_) = node {
@@ -126,7 +123,7 @@ impl Walk<'_> {
         self.extras(&siblings, destination, level, has_failed);
     }
 
-    fn part(&self, name: &str, node: &Node, siblings: &BTreeMap<String, Node>) -> Part {
+    fn part(&self, name: &str, node: &Node, siblings: &BTreeMap<String, Node>, level: u32) -> Part {
         let switches = self.switches;
         let is_link = matches!(node, Node::Link(_));
         let target = target(node, siblings);
@@ -134,6 +131,7 @@ impl Walk<'_> {
             return match () {
                 () if is_link && switches.exclude_directory_links => Part::LeftOut,
                 () if excludes(&switches.exclude_directories, name) => Part::LeftOut,
+                () if !self.enters_below(level) => Part::LeftOut,
                 () if is_link && switches.links => link_part(node),
                 () => Part::Directory(directory.clone()),
             };
@@ -254,7 +252,8 @@ impl Walk<'_> {
         if source.content.size_bytes != destination.content.size_bytes {
             return skipped(switches.exclude_changed);
         }
-        let is_tweaked = source.mode != destination.mode;
+        // What is not copied makes no difference.
+        let is_tweaked = source.mode != destination.mode && !switches.no_attributes;
         if is_tweaked {
             return match (switches.include_tweaked, switches.include_same) {
                 (true, _) => Action::Tweak,
@@ -276,6 +275,7 @@ impl Walk<'_> {
         match destination.entries.get(name) {
             None if self.switches.exclude_lonely => return false,
             None => {}
+            Some(Node::Link(_)) if self.switches.create => return false,
             Some(Node::Link(there)) => {
                 if there == target && !self.switches.include_same {
                     return false;
@@ -290,7 +290,7 @@ impl Walk<'_> {
                 }
             }
         }
-        if self.switches.no_copy || self.switches.create {
+        if self.switches.no_copy {
             return false;
         }
         destination.entries.insert(name.to_owned(), Node::Link(target.to_owned()));
@@ -334,7 +334,12 @@ impl Walk<'_> {
         // `/XX` keeps what is not the source's, and what nothing would replace stays.
         let switches = self.switches;
         let is_replaced = !switches.exclude_lonely && (is_directory || !switches.no_copy);
-        if switches.purge && !switches.exclude_extra && is_replaced {
+        // File patterns bound what is deleted.
+        let is_bounded = match destination.entries.get(name) {
+            Some(Node::File(_) | Node::Link(_)) => !self.takes(name),
+            Some(Node::Directory(_)) | None => false,
+        };
+        if switches.purge && !switches.exclude_extra && is_replaced && !is_bounded {
             match destination.entries.remove(name) {
                 Some(node) => match self.purged(name, node) {
                     None => return true,
