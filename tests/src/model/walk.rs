@@ -143,7 +143,9 @@ impl Walk<'_> {
             return Part::LeftOut;
         }
         if is_link && switches.links {
-            return link_part(node);
+            // It may have led to a directory, or may do so one day.
+            let is_excluded = excludes(&switches.exclude_directories, name);
+            return if is_excluded { Part::LeftOut } else { link_part(node) };
         }
         match target {
             Some(Node::File(file)) if self.passes_filters(file) => Part::File(file.clone()),
@@ -305,6 +307,7 @@ impl Walk<'_> {
         destination: &mut Directory,
         level: u32,
     ) {
+        let was_there = destination.entries.contains_key(name);
         let (is_new, mut below) = match destination.entries.get(name) {
             None => (true, Directory::default()),
             Some(Node::Directory(below)) => (false, below.clone()),
@@ -320,7 +323,8 @@ impl Walk<'_> {
         }
         let (modified, mode) = (source.modified, source.mode);
         self.directory(source, &mut below, level + 1);
-        if is_new && !self.switches.empty && below.entries.is_empty() {
+        // What took the place of something else is there, even if it is empty.
+        if !was_there && !self.switches.empty && below.entries.is_empty() {
             return;
         }
         below.modified = if self.switches.restamp_directories { modified } else { None };
