@@ -185,7 +185,7 @@ impl Walk<'_> {
             // It stands for a file that is there already.
             Some(Node::File(_)) if self.switches.create => Action::Skip,
             Some(Node::File(there)) => self.action(file, there),
-            Some(_) => {
+            Some(Node::Directory(_) | Node::Link(_)) => {
                 if !self.makes_way(name, destination, false) {
                     return false;
                 }
@@ -274,25 +274,15 @@ impl Walk<'_> {
 
     /// Returns whether the link was made.
     fn link(&mut self, name: &str, target: &str, destination: &mut Directory) -> bool {
-        match destination.entries.get(name) {
-            None if self.switches.exclude_lonely => return false,
-            None => {}
-            Some(Node::Link(_)) if self.switches.create => return false,
-            Some(Node::Link(there)) => {
-                if there == target && !self.switches.include_same {
-                    return false;
-                }
-                if there != target && self.switches.exclude_changed {
-                    return false;
-                }
-            }
-            Some(_) => {
-                if !self.makes_way(name, destination, false) {
-                    return false;
-                }
-            }
-        }
-        if self.switches.no_copy {
+        let switches = self.switches;
+        let is_skipped = match destination.entries.get(name) {
+            None => switches.exclude_lonely,
+            Some(Node::Link(_)) if switches.create => true,
+            Some(Node::Link(there)) if there == target => !switches.include_same,
+            Some(Node::Link(_)) => switches.exclude_changed,
+            Some(Node::File(_) | Node::Directory(_)) => !self.makes_way(name, destination, false),
+        };
+        if is_skipped || switches.no_copy {
             return false;
         }
         destination.entries.insert(name.to_owned(), Node::Link(target.to_owned()));

@@ -288,7 +288,7 @@ struct Shut {
 impl Shut {
     fn new(path: PathBuf) -> Self {
         let mode = fs::metadata(&path).expect("the entry was built").mode();
-        fs::set_permissions(&path, Permissions::from_mode(0)).expect("it is ours");
+        fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("it is ours");
         Self { path, mode }
     }
 }
