@@ -1,7 +1,8 @@
 //! Both programs from outside: what a user could observe, and nothing that only we could see.
 //!
 //! The crate is the tools of the tests; the tests themselves are the one binary in `it/`. What it leaves out is
-//! every private item of the other crates: whoever reads a test here learns what the programs promise.
+//! every private item of the other crates: whoever reads a test here learns what the programs promise. What Robocopy would
+//! do with two trees is written once more in [`model`], to be compared with what the programs do.
 //!
 //! ```text
 //! World ─┬─ source tree          Sender ── Relay ── Agent
@@ -10,7 +11,7 @@
 //!                 └────────── Oracle: what must hold after any fault
 //! ```
 //!
-//! To read in order: [`tree`] (trees as text), [`model`] (what Robocopy would do with them), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
+//! To read in order: [`tree`] (trees as text), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
 //! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary).
 
 pub mod connected;
