@@ -1,13 +1,15 @@
 //! What the two programs promise, tried on the two programs.
 //!
-//! `local` and `model` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle;
-//! `hostile` speaks to the agent as no sender would. `laboratory` tries the link that benchmarks run on.
+//! `local`, `mirrors` and most of `robocopy` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end
+//! one of them in the middle; `hostile` speaks to the agent as no sender would. `laboratory` tries the link that benchmarks
+//! run on.
 
 mod crash_points;
 mod hostile;
 mod laboratory;
 mod local;
-mod model;
+mod mirrors;
 mod remote;
 mod resume;
+mod robocopy;
 mod signals;

@@ -1,7 +1,8 @@
 //! Both programs from outside: what a user could observe, and nothing that only we could see.
 //!
 //! The crate is the tools of the tests; the tests themselves are the one binary in `it/`. What it leaves out is
-//! every private item of the other crates: whoever reads a test here learns what the programs promise.
+//! every private item of the other crates: whoever reads a test here learns what the programs promise. What Robocopy would
+//! do with two trees is written once more in [`model`], to be compared with what the programs do.
 //!
 //! ```text
 //! World ─┬─ source tree          Sender ── Relay ── Agent
@@ -17,6 +18,7 @@
 pub mod connected;
 pub mod json;
 pub mod lab;
+pub mod model;
 pub mod oracle;
 pub mod poll;
 pub mod process;

@@ -54,18 +54,9 @@ fn skipped_label(class: FileClass) -> &'static str {
     }
 }
 
-/// Whether a file's content is going to travel, as far as the sender knows.
-pub(super) fn sends_content(action: Action) -> bool {
-    match action {
-        Action::Copy => true,
-        Action::Restamp
-        | Action::Skip
-        | Action::SkipConflict
-        | Action::Mismatch
-        | Action::Check
-        | Action::Fix
-        | Action::Fail => false,
-    }
+/// Whether a file's content is going to travel. That of a modified one has: it is known for that once it is in place.
+pub(super) fn is_to_travel(file: &FileVerdict) -> bool {
+    file.action == Action::Copy && file.class != FileClass::Modified
 }
 
 /// Label of a file that a filter leaves out; `None` for what has no line.

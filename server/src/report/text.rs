@@ -25,6 +25,8 @@ pub(super) struct TextReport {
     /// The zone of the header, the summary, arrivals and error lines.
     zone: TimeZone,
     arrivals: Arrivals,
+    /// The directory that was told last: bare names are in it.
+    directory: Option<RelPath>,
 }
 
 #[derive(Clone, Copy)]
@@ -35,12 +37,15 @@ enum Side {
 
 impl TextReport {
     pub(super) fn new(options: ReportOptions, header: HeaderText, zone: TimeZone) -> Self {
-        Self { options, header, zone, arrivals: Arrivals::default() }
+        Self { options, header, zone, arrivals: Arrivals::default(), directory: None }
     }
 
     /// The lines of one event that happened `at`; empty for what the options leave out.
     pub(super) fn render(&mut self, at: Timestamp, event: &ReportEvent) -> String {
         let arrival = self.arrival(at, event);
+        if let ReportEvent::Directory { path, .. } = event {
+            self.directory = Some(path.clone());
+        }
         let options = &self.options;
         match event {
             ReportEvent::Started { .. } if options.no_header => String::new(),
@@ -107,7 +112,7 @@ impl TextReport {
                 self.arrivals.progress(at, progress);
                 None
             }
-            ReportEvent::File(file) if self.options.eta && line::sends_content(file.action) => {
+            ReportEvent::File(file) if self.options.eta && line::is_to_travel(file) => {
                 self.arrivals.expect(at, file.size_bytes)
             }
             _ => None,
@@ -175,10 +180,17 @@ impl TextReport {
         self.local(at).strftime("%Y/%m/%d %H:%M:%S").to_string()
     }
 
-    /// A file as its line shows it: in full, or its last name.
+    /// A file as its line shows it: its last name, or in full if it is asked for or the line stands below another directory's.
     fn name(&self, side: Side, path: &RelPath) -> String {
+        let is_below = |dir: &RelPath| match (side, &self.directory) {
+            (Side::Source, Some(told)) => told == dir,
+            // What is extra stands below the line of an extra directory.
+            (Side::Source, None) | (Side::Destination, _) => true,
+        };
         match path.split_last() {
-            Some((_, name)) if !self.options.shows_full_paths() => name.to_string(),
+            Some((dir, name)) if !self.options.shows_full_paths() && is_below(&dir) => {
+                name.to_string()
+            }
             Some(_) | None => self.full_path(side, path),
         }
     }

@@ -75,7 +75,7 @@ impl Summary {
         };
         let end = lines.len();
         let above_end = if speed.is_some() { 8 } else { 4 };
-        if lines[end - 1] != "" || lines.get(end.checked_sub(above_end)?) != Some(&rows[2]) {
+        if !lines[end - 1].is_empty() || lines.get(end.checked_sub(above_end)?) != Some(&rows[2]) {
             return None;
         }
         let row = |at: usize, label: &str| Row::parse(rows[at].strip_prefix(label)?);

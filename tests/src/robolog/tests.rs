@@ -1,4 +1,5 @@
 //! Samples of Robocopy's own logs.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 

@@ -155,6 +155,21 @@ fn switches_change_file_lines_as_they_do_in_robocopy() {
 }
 
 #[test]
+fn a_file_that_is_told_of_later_has_its_path() {
+    let mut report = text_report(ReportOptions::default());
+    let mut render = |event: &ReportEvent| report.render(at(NOW), event);
+    let directory = |name| {
+        let (path, class) = (path(name), DirectoryClass::Existing);
+        ReportEvent::Directory { path, class, files: 1 }
+    };
+    render(&directory("x"));
+    let modified = copied("x/a", FileClass::Modified, 1);
+    assert_eq!(render(&modified), "\t    Modified  \t\t       1\ta\n");
+    render(&directory("y"));
+    assert_eq!(render(&modified), "\t    Modified  \t\t       1\t/src/x/a\n");
+}
+
+#[test]
 fn skipped_files_are_named_with_v_only() {
     let same = ReportEvent::File(verdict("a", FileClass::Same, Action::Skip, 39));
     let skipped = |reason, is_dir| ReportEvent::Skipped {
