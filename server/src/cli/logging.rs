@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use super::raw::RawOptions;
 use super::switch::{BadValue, Group, Switch, Takes};
-use crate::report::{LogFile, LogMode};
+use crate::report::{LogEncoding, LogFile, LogMode};
 
 pub(super) const GROUP: Group = Group {
     title: "Log",
@@ -82,6 +82,6 @@ fn set_log(raw: &mut RawOptions, value: &OsStr, mode: LogMode) -> Result<(), Bad
     if value.is_empty() {
         return Err(BadValue::new("the name of a file"));
     }
-    raw.report.log = Some(LogFile { path: value.into(), mode });
+    raw.report.log = Some(LogFile { path: value.into(), mode, encoding: LogEncoding::Utf8 });
     Ok(())
 }

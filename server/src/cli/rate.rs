@@ -60,15 +60,16 @@ impl fmt::Display for Bandwidth {
     /// Bytes a second in the largest step that divides them, as `/BWLIMIT` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&rate_text(self.bytes_per_second.get()))?;
-        if let Some(Hours { from_minute: from, to_minute: to }) = self.hours {
-            write!(f, "@{:02}{:02}-{:02}{:02}", from / 60, from % 60, to / 60, to % 60)?;
+        match self.hours {
+            Some(hours) => write!(f, "@{hours}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl Hours {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads `hhmm-hhmm`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (from, to) = text.split_once('-')?;
         let (from_minute, to_minute) = (parse_minute(from)?, parse_minute(to)?);
         (from_minute != to_minute).then_some(Self { from_minute, to_minute })

@@ -13,9 +13,10 @@ use super::Surroundings;
 use super::copy::THREADS_DEFAULT;
 use super::destination::{Destination, DestinationError};
 use super::echo::{self, Effective};
-use super::rate::Bandwidth;
+use super::pace::Pace;
 use super::raw::RawOptions;
 use super::rules::{self, Converted, Roots, RuleError};
+use super::schedule::{Monitor, RunHours};
 use crate::report::{HeaderText, ReportOptions};
 
 /// Bytes in all patterns of one job together. They travel in one control frame of 64 KiB, which holds more than they.
@@ -34,8 +35,16 @@ pub struct Job {
     pub threads: u8,
     /// What becomes of source files once they are copied.
     pub move_mode: MoveMode,
+    /// Whether the Archive attribute of a source file is cleared once it is safely copied (`/M`).
+    pub reset_archive: bool,
+    /// Run again and again (`/MON`, `/MOT`).
+    pub monitor: Option<Monitor>,
+    /// When copies may start (`/RH`, `/PF`).
+    pub run_hours: Option<RunHours>,
+    /// Whether a share that the agent does not know, yet, is tried again like a link that is down (`/TBD`).
+    pub tbd: bool,
     /// How fast the job may send.
-    pub bandwidth: Option<Bandwidth>,
+    pub pace: Pace,
     /// How much of the link it takes.
     pub link_policy: Policy,
     /// What is compressed on the way to another site, and how hard.
@@ -139,6 +148,7 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
     let header = HeaderText {
         source: with_slash(Escaped(source.as_os_str().as_bytes()).to_string()),
         destination: with_slash(destination.to_string()),
+        job_files: vec![],
         files: if raw.include_files.is_empty() {
             vec!["*.*".to_owned()]
         } else {
@@ -156,7 +166,11 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
             (true, false) => MoveMode::Files,
             (false, false) => MoveMode::Keep,
         },
-        bandwidth: raw.bandwidth,
+        reset_archive: false,
+        monitor: None,
+        run_hours: None,
+        tbd: false,
+        pace: Pace { bandwidth: raw.bandwidth, ..Pace::default() },
         link_policy: raw.link_policy.unwrap_or_default(),
         compression: raw.compression.unwrap_or_default(),
         report: ReportOptions {

@@ -10,7 +10,7 @@ use quicopy_protocol::options::{
 use quicopy_protocol::transport::Compression;
 
 use super::*;
-use crate::report::{LogFile, LogMode};
+use crate::report::{LogEncoding, LogFile, LogMode};
 
 const CWD: &str = "/home/ann";
 
@@ -135,7 +135,7 @@ fn of_contrary_switches_the_later_one_holds() {
     assert!(job("/COPY:D /SEC").policy.copy.security);
     assert_eq!(job("/R:1 /R:2").policy.retry.retries, 2);
     let log = |switches| job(switches).report.log.unwrap();
-    let file = |mode| LogFile { path: "/home/ann/b".into(), mode };
+    let file = |mode| LogFile { path: "/home/ann/b".into(), mode, encoding: LogEncoding::Utf8 };
     assert_eq!(log("/LOG:a /LOG+:b"), file(LogMode::Append));
     assert_eq!(log("/LOG+:a /LOG:b"), file(LogMode::Overwrite));
 }

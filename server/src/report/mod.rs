@@ -30,7 +30,7 @@ pub use event::{CurrentFile, DirectoryClass, FileVerdict, Progress, ReportEvent}
 pub use exit_code::{Ending, ExitCode};
 pub use header::HeaderText;
 pub use json::SCHEMA;
-pub use options::{LogFile, LogMode, ReportOptions};
+pub use options::{LogEncoding, LogFile, LogMode, ReportOptions};
 pub use sink::LogError;
 pub use summary::{Column, Counts, Summary, Times};
 

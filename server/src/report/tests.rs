@@ -31,6 +31,7 @@ fn text_report(options: ReportOptions) -> TextReport {
         exclude_files: vec!["*.tmp".into(), "*.bak".into()],
         exclude_dirs: vec![".git".into()],
         options: "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5".into(),
+        ..HeaderText::default()
     };
     TextReport { options, header, zone: TimeZone::UTC }
 }
@@ -309,7 +310,7 @@ fn run(options: ReportOptions) -> String {
 }
 
 fn log_in(dir: &tempfile::TempDir, mode: LogMode) -> Option<LogFile> {
-    Some(LogFile { path: dir.path().join("log"), mode })
+    Some(LogFile { path: dir.path().join("log"), mode, encoding: LogEncoding::Utf8 })
 }
 
 #[test]
@@ -337,7 +338,8 @@ fn a_log_is_replaced_or_grows() {
 #[test]
 fn without_the_folder_of_the_log_no_report_begins() {
     let dir = tempfile::tempdir().unwrap();
-    let log = Some(LogFile { path: dir.path().join("no/log"), mode: LogMode::Append });
+    let log =
+        log_in(&dir, LogMode::Append).map(|log| LogFile { path: dir.path().join("no/log"), ..log });
     let options = ReportOptions { log, ..ReportOptions::default() };
     assert!(Report::new(text_report(options), io::sink()).is_err());
 }
