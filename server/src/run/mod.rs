@@ -238,7 +238,7 @@ fn carry_out(
             label: label(job),
         },
         threads: job.threads.into(),
-        throttle: Arc::new(Throttle::new(job.bandwidth)),
+        throttle: Arc::new(Throttle::new(job.pace)),
         mover: Mover(job.move_mode),
         reporter,
         runtime: runtime.clone(),
