@@ -84,6 +84,8 @@ pub(super) enum More {
     Now(&'static str),
     /// `bare PATH`: this entry of the destination has no attributes of Windows.
     Bare(&'static str),
+    /// `private`: the program's own folder stays in the destination, for it holds something.
+    Private,
     /// `takes N ms`: it takes at least as long.
     TakesMs(u64),
     /// `also remote`: it holds with a real agent, too.
@@ -204,6 +206,7 @@ fn more(text: &'static str) -> Option<More> {
         "alone" => More::Alone,
         "now" => More::Now(rest),
         "bare" => More::Bare(rest),
+        "private" => More::Private,
         "takes" => More::TakesMs(rest.strip_suffix(" ms")?.parse().ok()?),
         "also" => More::Remote,
         "waits" => More::Waits(rest),

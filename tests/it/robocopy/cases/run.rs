@@ -97,7 +97,7 @@ impl Bench<'_> {
         for item in &step.more {
             self.write(item).map_err(|error| format!("{item:?}: {error}"))?;
         }
-        let before = self.share();
+        let before = self.share(step);
         let (source, around) = (self.world.source_now(), self.world.around_now());
         let started = Instant::now();
         let finished = self.call(step).ok_or(Stop::Skipped)?;
@@ -120,8 +120,7 @@ impl Bench<'_> {
             _ => None,
         };
         let source = step.more.iter().find_map(given).unwrap_or(source);
-        // Where the source loses an entry, the time of its directory is that of the loss.
-        compare(&mut faults, "destination", &self.share(), &expected);
+        compare(&mut faults, "destination", &self.share(step), &expected);
         compare(&mut faults, "source", &self.world.source_now(), &source);
         compare(&mut faults, "around the destination", &self.world.around_now(), &around);
         let output = format!("{}{}", finished.stdout, finished.stderr);
@@ -204,11 +203,11 @@ impl Bench<'_> {
         located
     }
 
-    fn share(&self) -> Snapshot {
+    fn share(&self, step: &Step) -> Snapshot {
         match self.site {
             // Nothing may stay behind, not even the program's own folder.
-            Site::Here => Snapshot::of(&self.world.share()),
-            Site::There => self.world.share_now(),
+            Site::Here if !step.more.contains(&More::Private) => Snapshot::of(&self.world.share()),
+            Site::Here | Site::There => self.world.share_now(),
         }
     }
 
