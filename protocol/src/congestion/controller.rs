@@ -12,6 +12,7 @@ use super::round::Round;
 use super::silence;
 use super::startup::{Look, Progress, Startup};
 use super::steady::{Steady, View};
+use super::train::Train;
 
 /// Window before the first round trip is known, in packets: the handshake, and what goes with it.
 const INITIAL_PACKETS: f64 = 32.0;
@@ -90,6 +91,8 @@ impl Controller {
     pub fn new(settings: Settings, packet_bytes: u16) -> Self {
         let packet_bytes = f64::from(packet_bytes.max(1));
         let remembered = settings.gauge.read().or(settings.remembered);
+        // What gives way does not hurry, and what is fixed need not.
+        let train = (settings.policy == Policy::Fair).then(Train::default);
         Self {
             loss: LossMeter::new(remembered.map(|estimate| estimate.loss)),
             steady: Steady::new(settings.policy),
@@ -98,7 +101,7 @@ impl Controller {
             sampler: Sampler::default(),
             round: Round::new(Duration::ZERO, 0),
             base: Base::default(),
-            phase: Phase::Startup(Startup::new(remembered)),
+            phase: Phase::Startup(Startup::new(remembered, train)),
             window: INITIAL_PACKETS * packet_bytes,
             target: INITIAL_PACKETS * packet_bytes,
             in_flight: 0,
@@ -128,6 +131,9 @@ impl Controller {
         }
         self.sampler.handle_sent(now, is_idle);
         self.in_flight = self.in_flight.saturating_add(bytes);
+        if let Phase::Startup(startup) = &mut self.phase {
+            startup.handle_sent(now, bytes, self.packet_bytes);
+        }
     }
 
     /// A packet that left at `sent` arrived. `app_limited` if there was too little to send before.
@@ -149,9 +155,10 @@ impl Controller {
             if is_first {
                 self.window = self.window.max(startup.handle_first_rtt(now, rtt));
             }
-            let growth = startup.handle_ack(sent, rtt, bytes);
+            startup.handle_ack(sent, rtt, bytes);
             if !app_limited {
-                self.window += growth;
+                let base = self.base.rtt().unwrap_or(rtt);
+                self.window += startup.growth(self.window, base, bytes);
             }
         } else {
             self.follow_target(bytes as f64);
@@ -220,6 +227,10 @@ impl Controller {
             (Policy::Fixed(rate), Some(base)) => self.fixed_window(rate, base),
             (Policy::Fixed(_) | Policy::Fair | Policy::Low, _) => self.window,
         };
+        if let (Phase::Startup(startup), Some(base)) = (&self.phase, self.base.rtt()) {
+            let train = startup.train_window(self.in_flight, base, self.packet_bytes);
+            window = train.map_or(window, |train| window.max(train));
+        }
         if let Some(rate) = self.settings.rate_max {
             // What is in flight arrives once a round trip, however long that is.
             let rtt = self.mean_rtt.max(self.base.rtt().unwrap_or_default());

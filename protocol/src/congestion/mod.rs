@@ -30,6 +30,7 @@ mod round;
 mod silence;
 mod startup;
 mod steady;
+mod train;
 
 pub use controller::Controller;
 pub use gauge::Gauge;
