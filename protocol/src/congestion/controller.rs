@@ -167,9 +167,9 @@ impl Controller {
 
     /// A batch of acknowledgements is complete; so much is in flight now.
     pub fn handle_end_acks(&mut self, now: Duration, in_flight: u64, app_limited: bool) {
+        self.round.handle_end_acks(self.window, [self.in_flight, in_flight]);
         self.in_flight = in_flight;
         self.in_flight_at_ack = in_flight;
-        self.round.handle_end_acks();
         let Some(base) = self.base.rtt() else { return };
         self.base.handle_in_flight(now, in_flight, self.product());
         if matches!(self.phase, Phase::Settling) && in_flight as f64 <= self.target() {
@@ -358,6 +358,7 @@ impl Controller {
             rtt,
             rtt_peak: round.rtt_peak,
             spread: round.rtt_spread(),
+            unused: round.unused(),
             random_loss: self.loss.random(),
             packet_bytes: self.packet_bytes,
         };
