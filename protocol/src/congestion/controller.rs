@@ -228,8 +228,7 @@ impl Controller {
             (Policy::Fixed(_) | Policy::Fair | Policy::Low, _) => self.window,
         };
         if let (Phase::Startup(startup), Some(base)) = (&self.phase, self.base.rtt()) {
-            let train = startup.train_window(self.in_flight, base, self.packet_bytes);
-            window = train.map_or(window, |train| window.max(train));
+            window = startup.train_window(window, self.in_flight, base, self.packet_bytes);
         }
         if let Some(rate) = self.settings.rate_max {
             // What is in flight arrives once a round trip, however long that is.

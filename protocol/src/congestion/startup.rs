@@ -111,14 +111,17 @@ impl Startup {
         }
     }
 
-    /// The window while a train leaves.
+    /// The window while a train leaves, instead of `window`.
     pub(super) fn train_window(
         &self,
+        window: f64,
         in_flight: u64,
         base: Duration,
         packet_bytes: f64,
-    ) -> Option<f64> {
-        self.train?.window(in_flight, base, packet_bytes)
+    ) -> f64 {
+        let train =
+            self.train.and_then(|train| train.window(window, in_flight, base, packet_bytes));
+        train.map_or(window, |train| train.max(window))
     }
 
     /// A packet arrived.
