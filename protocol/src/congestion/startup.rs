@@ -142,7 +142,7 @@ impl Startup {
     /// By how much a window grows that holds so much, now that `bytes` of it arrived.
     pub(super) fn growth(&self, window: f64, base: Duration, bytes: u64) -> f64 {
         let bytes = bytes as f64;
-        let seen = self.train.and_then(|train| train.rate()).unwrap_or_default();
+        let seen = self.train.and_then(|train| train.rate(base)).unwrap_or_default();
         let room = JUMP_SHARE * seen * base.as_secs_f64() - window;
         ((HASTE - 1.0) * bytes).min(room).max(bytes)
     }

@@ -29,6 +29,25 @@ struct Arrival {
     bytes: u64,
 }
 
+/// How far the packets of a train came apart.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    bytes: f64,
+    /// Between their acknowledgements, or their sendings if that is longer.
+    apart: Duration,
+    /// From the first sending to the last acknowledgement.
+    whole: Duration,
+}
+
+impl Spread {
+    /// Acknowledgements that were held up come together: then what the round trip exceeds the base by tells how long the
+    /// train was.
+    fn rate(&self, base: Duration) -> f64 {
+        let span = self.whole.saturating_sub(base).max(self.apart).max(Duration::from_micros(1));
+        self.bytes / span.as_secs_f64()
+    }
+}
+
 /// What leaves at once, and what comes of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Train {
@@ -40,13 +59,14 @@ pub(super) struct Train {
     has_left: bool,
     arrived: u64,
     first: Option<Arrival>,
-    rate: Option<f64>,
+    /// That of the fastest: each may be held up, none comes early.
+    spread: Option<Spread>,
 }
 
 impl Train {
-    /// What the path was seen to carry, bytes a second.
-    pub(super) fn rate(&self) -> Option<f64> {
-        self.rate
+    /// What the path was seen to carry, bytes a second. The base is not known for certain so early: ask anew each time.
+    pub(super) fn rate(&self, base: Duration) -> Option<f64> {
+        self.spread.map(|spread| spread.rate(base))
     }
 
     /// The window with which quinn lets it go, where `window` would have it paced; `None` if none is to leave.
@@ -83,7 +103,7 @@ impl Train {
         if sent <= self.last_sent {
             self.arrived = self.arrived.saturating_add(bytes);
         } else {
-            *self = Self { number: self.number + 1, rate: self.rate, ..Self::default() };
+            *self = Self { number: self.number + 1, spread: self.spread, ..Self::default() };
         }
     }
 
@@ -96,14 +116,11 @@ impl Train {
         if bytes < COMPARED_PACKETS * packet_bytes {
             return;
         }
-        // Acknowledgements that were held up come together, as packets do that left late: the longest of the three spans tells.
-        let spread = now.saturating_sub(first.at);
-        let queued = now.saturating_sub(self.first_sent).saturating_sub(base);
         let sending = self.last_sent.saturating_sub(self.first_sent);
-        let span = spread.max(queued).max(sending);
-        if !span.is_zero() {
-            // Each may come late, none early.
-            self.rate = Some(self.rate.unwrap_or_default().max(bytes / span.as_secs_f64()));
+        let apart = now.saturating_sub(first.at).max(sending);
+        let spread = Spread { bytes, apart, whole: now.saturating_sub(self.first_sent) };
+        if self.spread.is_none_or(|fastest| fastest.rate(base) < spread.rate(base)) {
+            self.spread = Some(spread);
         }
     }
 }
@@ -133,7 +150,7 @@ mod tests {
             let passed = (last + 1) * passed_every.max(sent_every);
             train.handle_end_acks(us(1_100_000 + passed.max(held)), BASE, PACKET);
         }
-        train.rate()
+        train.rate(BASE)
     }
 
     #[test]
