@@ -25,7 +25,7 @@ const CONFIRMING_SHARE: f64 = 0.25;
 
 /// How fast the window may grow each round trip while a train of packets shows that the path carries much more: less than half
 /// of it in four round trips at 1 Gbit/s and 200 ms, which are seven by doubling. Half, as above.
-const HASTE: f64 = 8.0;
+const HASTE: f64 = 12.0;
 
 /// What the startup has found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -175,14 +175,14 @@ impl Steady {
         (NOISE_SPREADS * spread).min(NOISE_SHARE_MAX * view.base.as_secs_f64()) * view.rate
     }
 
-    /// Bytes that the window must allow in vain: what is acknowledged in bunches is replaced at the pacer's rate, and the window
-    /// is full only now and then.
-    fn unused(&self, view: &View) -> f64 {
+    /// Bytes that the window must allow in vain beside the budget: what is acknowledged in bunches is replaced at the pacer's
+    /// rate, and the window is full only now and then. A queue that ran over has no room for it.
+    fn unused(&self, view: &View, budget: f64) -> f64 {
         // One burst and one acknowledgement are nothing out of the ordinary.
         let usual = (UNUSED_SECONDS * view.rate).max(2.0 * BUDGET_PACKETS_MIN * view.packet_bytes);
         (second_smallest(self.unused) - usual)
             .min(UNUSED_SHARE_MAX * view.product())
-            .min(self.most(view))
+            .min(self.most(view) - budget)
             .max(0.0)
     }
 
@@ -207,7 +207,7 @@ impl Steady {
             self.climbs = 0;
             self.velocity = 1.0;
         }
-        self.full(view) + budget * self.velocity + self.unused(view)
+        self.full(view) + budget * self.velocity + self.unused(view, budget)
     }
 
     /// Whether step after step found room: then doubling is quicker, as at the start. Asking ends the climb.
