@@ -23,8 +23,8 @@ const JUMP_SHARE: f64 = 0.5;
 /// Share of the jump that must have arrived without a queue before the rest is believed.
 const CONFIRMING_SHARE: f64 = 0.25;
 
-/// How fast the window may grow each round trip while a train of packets shows that the path carries much more: less than half
-/// of it in four round trips at 1 Gbit/s and 200 ms, which are seven by doubling. Half, as above.
+/// How fast the window may grow each round trip while a train of packets shows that the path carries much more. At 1 Gbit/s
+/// and 200 ms half of the path is in use after two round trips of content, which are six by doubling.
 const HASTE: f64 = 12.0;
 
 /// What the startup has found.
