@@ -26,6 +26,7 @@ pub(super) struct Round {
     pub(super) lost: u64,
     /// Sum of what the window allowed beyond what was in flight, times the bytes that arrived meanwhile.
     unused: f64,
+    /// Those bytes.
     acked: f64,
     /// Whether a router marked packets of it.
     pub(super) is_marked: bool,
