@@ -39,6 +39,10 @@ mod translate;
 mod writing;
 
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -47,6 +51,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::ArgMatches;
 use clap_complete::Shell;
@@ -265,8 +270,14 @@ pub fn parse(args: &[OsString], surroundings: Surroundings<'_>) -> Result<Comman
 }
 
 fn matches(args: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    // Made once: tests read many thousand command lines.
+    static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
+        let mut command = command();
+        command.build();
+        command
+    });
     let program = OsString::from("quicopy");
-    command().try_get_matches_from(std::iter::once(&program).chain(args))
+    COMMAND.clone().try_get_matches_from(std::iter::once(&program).chain(args))
 }
 
 fn subcommand(matches: &ArgMatches) -> Result<Command, UsageError> {

@@ -282,6 +282,9 @@ impl Line<'_> {
                         return Err(whole.invalid("no list is open".into()));
                     }
                 },
+                Item::Switch(item) => {
+                    self.take(Token { text: OsStr::new(&item), place })?;
+                }
                 Item::Bare(item) => self.bare(&item, place)?,
             }
         }

@@ -213,11 +213,13 @@ fn item_text(value: &OsStr) -> Result<String, WriteError> {
     Ok(if looks_like_a_switch { format!("\"{text}\"") } else { text })
 }
 
-/// A value, in quotes if blanks, quotes or `::` in it would be read as something else.
+/// A value, in quotes if blanks at its ends, quotes, `::`, or a switch behind a blank would be read as something else.
 fn value_text(value: &OsStr) -> Result<String, WriteError> {
     let unfit = || WriteError::Unfit(value.as_encoded_bytes().to_vec());
     let text = value.to_str().filter(|text| is_fit(text)).ok_or_else(unfit)?;
-    if !text.is_empty() && text.trim() == text && !text.contains('"') && !text.contains("::") {
+    let holds_switch = text.split_whitespace().skip(1).any(|word| word.starts_with(['/', '-']));
+    let is_plain = text.trim() == text && !text.contains('"') && !text.contains("::");
+    if !text.is_empty() && is_plain && !holds_switch {
         return Ok(text.to_owned());
     }
     Ok(format!("\"{}\"", text.replace('"', "\"\"")))
