@@ -36,7 +36,7 @@ const RECREATE: LinkPolicy = LinkPolicy {
     recreate: true,
     exclude_dirs: false,
     exclude_files: false,
-    empty_mounts: false,
+    exclude_mounts: false,
     hard_links: false,
 };
 

@@ -200,7 +200,7 @@ mod tests {
         recreate: true,
         exclude_dirs: false,
         exclude_files: false,
-        empty_mounts: false,
+        exclude_mounts: false,
         hard_links: false,
     };
 

@@ -11,7 +11,7 @@ use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::limits::{PATH_BYTES_MAX, PATH_DEPTH_MAX};
 use quicopy_protocol::meta::{Kind, Skip};
-use quicopy_protocol::options::{Recurse, Selection};
+use quicopy_protocol::options::{LinkPolicy, Recurse, Selection};
 use quicopy_protocol::path::{Name, RelPath};
 
 use crate::fault;
@@ -196,7 +196,8 @@ impl Judge<'_> {
     /// Why a directory that takes part is not entered, by where it stands.
     fn entry_skip(&self, here: &Here<'_>, stat: &Stat) -> Option<Skip> {
         let is_mount = stat.mount_root.unwrap_or(stat.identity.device != here.device);
-        if is_mount && self.selection.links.exclude_dirs {
+        let LinkPolicy { exclude_dirs, exclude_mounts, .. } = self.selection.links;
+        if is_mount && (exclude_dirs || exclude_mounts) {
             Some(Skip::Link)
         } else if (here.is_within)(&stat.identity) {
             Some(Skip::Loop)
