@@ -5,17 +5,21 @@
 //! sides can ([`Compression`]); [`pairing`] carries the few messages of a pairing. What may be said and when is the [`session`](crate::session)'s affair.
 
 mod accept;
+mod care;
 mod compress;
 mod config;
 mod controller;
 mod endpoint;
 mod gate;
+mod guard;
 mod lane;
 mod link;
 pub mod pairing;
+mod plumbing;
 mod read;
 mod sort;
-mod watch;
+mod supervisor;
+mod tasks;
 mod write;
 
 pub use compress::{Compression, LEVEL_MAX};

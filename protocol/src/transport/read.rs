@@ -14,6 +14,8 @@ use super::compress::Agreement;
 use super::compress::context::{ExpandError, Expander};
 use super::lane::StreamKind;
 use crate::codec::{DecodeError, Frame, FrameDecoder, FrameError, decode};
+use crate::link::Close;
+use crate::link_end::Ending;
 use crate::message::{Lane, Message, ZSTD, lane_of};
 
 /// Time in which a control frame must be complete once it has begun. Other lanes may be as slow as the link.
@@ -49,7 +51,7 @@ pub(super) enum PumpError {
 
 impl PumpError {
     /// Why the link cannot go on; `None` if it has ended already.
-    pub(super) fn breach(&self) -> Option<String> {
+    fn breach(&self) -> Option<String> {
         match self {
             Self::Read(_) => None,
             Self::Decode(error) => Some(with_source(error)),
@@ -61,6 +63,13 @@ impl PumpError {
             | Self::CutInside(_)
             | Self::TooManyCompressed(_)
             | Self::Panicked(_) => Some(self.to_string()),
+        }
+    }
+
+    /// Ends the link for what the peer did, if it did wrong.
+    pub(super) fn report(&self, ending: &Ending) {
+        if let Some(breach) = self.breach() {
+            ending.asked.set(Close::protocol(breach));
         }
     }
 }
