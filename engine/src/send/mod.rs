@@ -16,6 +16,7 @@ mod answer;
 mod listed;
 mod pass;
 mod pieces;
+mod pool;
 mod reader;
 mod serving;
 mod sink;

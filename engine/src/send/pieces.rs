@@ -1,8 +1,10 @@
 //! A file in pieces, in file order: [`Chunks`] for the agent to look for, [`Blocks`] to be sent as they are read.
 
+use bytes::Bytes;
 use quicopy_protocol::meta::Digest;
 
 use super::pass::Pass;
+use super::pool::Pool;
 use super::reader::Reader;
 use super::serving::SendError;
 use crate::chunk::{Chunker, Params};
@@ -10,7 +12,7 @@ use crate::source::{Extent, StopFlag};
 
 /// Bytes of a block: few enough that the sixteen streams take turns, and that a block is still in the processor's cache
 /// when it is hashed a second time.
-const BLOCK_BYTES: u64 = 128 << 10;
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// A part of the file.
 #[derive(Debug, Eq, PartialEq)]
@@ -106,12 +108,16 @@ impl Chunks {
 }
 
 /// Pieces of one size, for an agent that has nothing: to look for cut points would take longer than to encrypt.
-#[derive(Default)]
 pub(super) struct Blocks {
+    pool: Pool,
     pass: Pass,
 }
 
 impl Blocks {
+    pub(super) fn new() -> Self {
+        Self { pool: Pool::new(BLOCK_BYTES), pass: Pass::default() }
+    }
+
     /// The next part of the file; `None` after its last.
     ///
     /// # Errors
@@ -120,17 +126,18 @@ impl Blocks {
         &mut self,
         reader: &mut Reader,
         stop: &StopFlag,
-    ) -> Result<Option<Piece<Vec<u8>>>, SendError> {
+    ) -> Result<Option<Piece<Bytes>>, SendError> {
         let extent = match self.pass.next_extent(reader, stop)? {
             None => return Ok(None),
             Some(Extent::Hole(hole)) => return Ok(Some(Piece::hole(hole))),
             Some(Extent::Data(data)) => data,
         };
-        let length = BLOCK_BYTES.min(extent.end - extent.start);
-        let mut data = vec![0; length as usize];
-        reader.read_exact_at(&mut data, extent.start)?;
-        self.pass.take(&data);
-        Ok(Some(Piece::Data { offset: extent.start, data }))
+        let left = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
+        let mut block = self.pool.take();
+        let data = block.content_mut(left.min(BLOCK_BYTES));
+        reader.read_exact_at(data, extent.start)?;
+        self.pass.take(data);
+        Ok(Some(Piece::Data { offset: extent.start, data: block.freeze() }))
     }
 
     /// The hash of the file, when all pieces were taken.

@@ -84,7 +84,7 @@ impl Serving {
         let size_bytes = reader.size_bytes();
         let way = match basis {
             Basis::Nothing if size_bytes <= WHOLE_FILE_BYTES_MAX => Way::Whole,
-            Basis::Nothing => Way::Streamed(Blocks::default()),
+            Basis::Nothing => Way::Streamed(Blocks::new()),
             Basis::Bytes => {
                 let chunks = Chunks::new(size_bytes);
                 Way::Listed { chunks, books: Books::default(), all_listed: false }
@@ -120,7 +120,7 @@ impl Serving {
                 match blocks.next_piece(&mut self.reader, &self.context.stop)? {
                     Some(Piece::Data { offset, data }) => {
                         self.literal_bytes += data.len() as u64;
-                        send_chunk(sink, offset, Digest::of(&data), data.into())?;
+                        send_chunk(sink, offset, Digest::of(&data), data)?;
                     }
                     Some(Piece::Hole { offset, length }) => sink.hole(offset, length)?,
                     None => {
