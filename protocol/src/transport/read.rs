@@ -20,8 +20,8 @@ use crate::message::{Lane, Message, ZSTD, lane_of};
 
 /// Time in which a control frame must be complete once it has begun. Other lanes may be as slow as the link.
 const CONTROL_FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes taken off a stream at once.
-const READ_BYTES: usize = 64 << 10;
+/// Parts of a stream, a packet's content each, that are taken off it at once. Every time costs a turn at the connection's lock.
+const PARTS: usize = 16;
 
 /// Why a reader stopped before the stream's end.
 #[derive(Debug, thiserror::Error)]
@@ -116,19 +116,22 @@ impl Reader {
         };
         let mut expander = None;
         let mut begun: Option<Instant> = None;
+        let mut parts: [Bytes; PARTS] = Default::default();
         loop {
-            let read = stream.read_chunk(READ_BYTES, true);
-            let chunk = match begun.filter(|_| self.lane == Lane::Control) {
+            let read = stream.read_chunks(&mut parts);
+            let count = match begun.filter(|_| self.lane == Lane::Control) {
                 Some(begun) => timeout_at(begun + CONTROL_FRAME_TIMEOUT, read)
                     .await
                     .map_err(|_| PumpError::Slow)??,
                 None => read.await?,
             };
-            let Some(chunk) = chunk else {
+            let Some(count) = count else {
                 let is_cut = decoder.is_inside_frame();
                 return if is_cut { Err(PumpError::Cut(self.lane)) } else { Ok(()) };
             };
-            decoder.push(&chunk.bytes);
+            for part in &mut parts[..count] {
+                decoder.push(&std::mem::take(part));
+            }
             while let Some(frame) = decoder.next_frame()? {
                 let delivered = match frame.number {
                     ZSTD => self.deliver_compressed(frame.body, &mut expander).await?,
