@@ -159,13 +159,17 @@ impl DirHandle {
         child.is_mount || child.device != self.device()
     }
 
+    /// Whether both lie on one file system, reached through one mount: only then an entry can be renamed from one to the other.
+    pub fn is_on_mount_of(&self, other: &Self) -> bool {
+        self.device() == other.device() && self.open.mount == other.open.mount
+    }
+
     /// Where partial files of targets in this directory stand: in the folder `private`, unless a rename from there would
     /// fail, or would not inherit what this directory hands down.
     pub fn placement(&self, private: &Self) -> Placement {
         let here = &self.open;
-        let can_rename = self.device() == private.device()
-            && here.mount == private.open.mount
-            && !here.refuses_renames.load(Ordering::Relaxed);
+        let can_rename =
+            self.is_on_mount_of(private) && !here.refuses_renames.load(Ordering::Relaxed);
         let hands_down = here.stat.mode & SET_GROUP_ID != 0
             || *here.has_default_acl.get_or_init(|| meta::has_default_acl(&here.fd));
         if can_rename && !hands_down { Placement::Private } else { Placement::Beside }
@@ -215,13 +219,34 @@ impl DirHandle {
         Ok(rustix::fs::symlinkat(target, self, name.as_bytes())?)
     }
 
-    /// Gives a file of this directory a second name in it, at a name that is free.
+    /// Gives a file of this directory a second name in `into`, at a name that is free.
     ///
     /// # Errors
-    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links.
-    pub fn link(&self, name: &Name, second: &Name) -> io::Result<()> {
+    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links, `EXDEV` across file
+    /// systems.
+    pub fn link_into(&self, name: &Name, into: &Self, second: &Name) -> io::Result<()> {
         let (name, second) = (name.as_bytes(), second.as_bytes());
-        Ok(rustix::fs::linkat(self, name, self, second, AtFlags::empty())?)
+        Ok(rustix::fs::linkat(self, name, into, second, AtFlags::empty())?)
+    }
+
+    /// Gives a file of this directory a second name in it, as [`link_into`](Self::link_into).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn link(&self, name: &Name, second: &Name) -> io::Result<()> {
+        self.link_into(name, self, second)
+    }
+
+    /// Lets the owner list and change the directory `name` of this one, which `found` describes. Only where nobody else can put
+    /// a link in its place.
+    ///
+    /// # Errors
+    /// As `chmodat`.
+    pub(crate) fn let_owner_in(&self, name: &Name, found: &Stat) -> io::Result<()> {
+        if Mode::from_raw_mode(found.mode.into()).contains(Mode::RWXU) {
+            return Ok(());
+        }
+        Ok(rustix::fs::chmodat(self, name.as_bytes(), Mode::RWXU, AtFlags::empty())?)
     }
 
     /// The text of a symbolic link.
