@@ -134,7 +134,7 @@ impl Assigner<'_> {
 /// Whether an action leads to an outcome.
 fn acts(action: Action) -> bool {
     match action {
-        Action::Copy | Action::Restamp | Action::Fail => true,
+        Action::Copy | Action::Restamp | Action::Check | Action::Fix | Action::Fail => true,
         Action::Skip | Action::SkipConflict | Action::Mismatch => false,
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Scheduler<'a> {
                 self.create_empty(&work, path).map(Some)
             }
             (Task::Copy(path), Kind::File) => return self.ask(entry, path),
-            (Task::Copy(_), Kind::HardLink { .. }) => Err(Refused::for_good(Failure::new(
+            (Task::Copy(_), Kind::HardLink { .. }) => Err(Fault::lasting(Failure::new(
                 Operation::CopyFile,
                 50,
                 "hard links are not made yet",

@@ -4,20 +4,28 @@
 //! copied is the same then, and what was interrupted goes on from its partial file, so that an attempt is all the
 //! resuming there is. The count of retries begins anew whenever more became durable than before.
 //!
-//! - `attempt`: one link from hello to goodbye; `outlet`, `offers`, `serving`, `progress`, `throttle`: its parts
+//! - `attempt`: one link from hello to goodbye, in its steps `opening`, `listing`, `hearing`, `parting`; `outlet`, `offers`,
+//!   `serving`, `progress`, `throttle`: its parts; `carried`: what the next one needs of it
 //! - `ending`: why it ends, for all its threads; `reporter`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
+//! - `outages`: how long there was no agent; pure
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `local`, `remote`: where links come from; `memory`: what they gave
 
 mod accounts;
 mod attempt;
+mod carried;
 mod counted;
 mod ending;
+mod hearing;
+mod listing;
 mod local;
 mod memory;
 mod moving;
 mod offers;
+mod opening;
+mod outages;
 mod outlet;
+mod parting;
 mod progress;
 mod remote;
 mod reporter;
@@ -42,10 +50,12 @@ use crate::cli::{Destination, Job};
 use crate::history::{self, JobRecord};
 use crate::report::{Ending, ExitCode, LogError, Report, ReportEvent, Summary, Times};
 
-use attempt::{Attempted, Carried, Setting};
+use attempt::{Attempted, Setting};
+use carried::Carried;
 use counted::Counted;
 use ending::End;
 use moving::Mover;
+use outages::Outages;
 use reporter::Reporter;
 use throttle::Throttle;
 
@@ -129,7 +139,7 @@ pub fn run(
         copying: course.copying,
         waiting: course.waiting,
         other: total.saturating_sub(course.copying + course.waiting),
-        lost: course.lost + course.cut_at.map_or(Duration::ZERO, |at| at.elapsed()),
+        lost: course.link_lost + course.outages.total(Instant::now()),
     };
     let exit_code = ExitCode::of(&summary, ending);
     let record = JobRecord::new(id.to_string(), started, &header, &summary, exit_code);
@@ -155,10 +165,10 @@ struct Course {
     wire: (u64, u64),
     copying: Duration,
     waiting: Duration,
-    /// Outages that are over.
-    lost: Duration,
-    /// Since when there is no link, after there was one.
-    cut_at: Option<Instant>,
+    /// Outages that links outlived.
+    link_lost: Duration,
+    /// Outages between them.
+    outages: Outages,
 }
 
 fn carry_out(
@@ -255,12 +265,10 @@ fn attempts(
             Err(NoLink::Later(reason)) => reason,
             Ok(link) => {
                 let begin = Instant::now();
-                if let Some(cut_at) = course.cut_at.take() {
-                    course.lost += begin - cut_at;
-                }
                 let attempted = attempt::run(setting, link, number, std::mem::take(carried));
                 number += 1;
                 let end = course.add(attempted, begin.elapsed(), setting, carried);
+                course.outages.attempted(begin, &end, Instant::now());
                 retries.note_progress(course.counted.in_place() + carried.held_bytes());
                 match end {
                     End::Complete { held_back: false } => return Ok(Ending::Complete),
@@ -274,10 +282,7 @@ fn attempts(
                     End::SourceFailed(reason) => return Err(reason),
                     End::Refused(refused) if !refused.code.may_pass() => return Err(refused.reason),
                     End::Refused(refused) => refused.reason,
-                    End::Lost(reason) => {
-                        course.cut_at = Some(Instant::now());
-                        reason
-                    }
+                    End::Lost(reason) => reason,
                 }
             }
         };
@@ -323,7 +328,7 @@ impl Course {
         self.links += 1;
         self.literal_bytes += literal_bytes;
         self.wire = (self.wire.0 + wire.sent(), self.wire.1 + wire.received());
-        self.lost += wire.lost();
+        self.link_lost += wire.lost();
         if literal_bytes > 0 {
             self.copying += took;
         }

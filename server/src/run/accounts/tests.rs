@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use quicopy_engine::scan::{Scan, ScannedDir};
 use quicopy_engine::source::{Source, StopFlag};
-use quicopy_protocol::options::{JobPolicy, LinkPolicy, Recurse, Selection};
+use quicopy_protocol::options::{Durability, JobPolicy, LinkPolicy, Recurse, Selection};
 use quicopy_protocol::verdict::{Origins, Tally};
 
 use super::*;
@@ -111,11 +111,11 @@ fn a_file_whose_outcome_was_lost_counts_as_copied() {
     let mut first = Attempt::new(&offers, Told::default());
     first.plan(0, DirState::Existing, &["a", "b"], 1);
     first.done(0, "a");
-    let (before, told, _) = first.accounts.finish();
+    let (before, told) = first.accounts.finish();
     let mut second = Attempt::new(&offers, told);
     let found = second.plan(0, DirState::Existing, &[], 3);
     assert_eq!(found, [RelPath::parse(b"b").unwrap()]);
-    let (after, told, _) = second.accounts.finish();
+    let (after, told) = second.accounts.finish();
     assert!(told.unfinished.is_empty());
     let joined = join(before, after);
     assert_eq!((joined.files.copied, joined.files.skipped, joined.conflicts), (2, 1, 2));
@@ -128,7 +128,7 @@ fn a_file_that_is_copied_by_the_second_attempt_is_told_and_counted_once() {
     let mut first = Attempt::new(&offers, Told::default());
     first.plan(0, DirState::Existing, &["a", "b"], 1);
     assert_eq!(first.files_told(), 2);
-    let (before, told, _) = first.accounts.finish();
+    let (before, told) = first.accounts.finish();
     let mut second = Attempt::new(&offers, told);
     assert!(second.plan(0, DirState::Existing, &["a", "b"], 1).is_empty());
     second.done(0, "a");
@@ -143,8 +143,8 @@ fn what_an_attempt_did_not_reach_is_left_to_the_next() {
     let offers = offers();
     let mut first = Attempt::new(&offers, Told::default());
     first.plan(0, DirState::Existing, &["a"], 2);
-    let (_, told, _) = first.accounts.finish();
-    let (_, told, _) = Attempt::new(&offers, told).accounts.finish();
+    let (_, told) = first.accounts.finish();
+    let (_, told) = Attempt::new(&offers, told).accounts.finish();
     let mut third = Attempt::new(&offers, told);
     assert_eq!(third.plan(0, DirState::Existing, &[], 3).len(), 1);
 }
@@ -161,7 +161,7 @@ fn a_directory_made_with_its_first_entry_counts_once_over_all_attempts() {
         if done_at_first {
             first.done(1, "c");
         }
-        let (before, told, _) = first.accounts.finish();
+        let (before, told) = first.accounts.finish();
         let mut second = Attempt::new(&offers, told);
         second.plan(0, DirState::Existing, &[], 3);
         if done_at_first {
@@ -181,7 +181,7 @@ fn how_durable_copies_are_is_told_once_and_only_when_it_is_not_as_usual() {
     let offers = offers();
     let mut first = Attempt::new(&offers, Told::default());
     assert_eq!(first.opened(Durability::File), 1);
-    let (_, told, _) = first.accounts.finish();
+    let (_, told) = first.accounts.finish();
     assert_eq!(Attempt::new(&offers, told).opened(Durability::File), 0);
     assert_eq!(Attempt::new(&offers, Told::default()).opened(Durability::Group), 0);
     assert_eq!(Attempt::new(&offers, Told::default()).opened(Durability::None), 1);
