@@ -4,13 +4,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quicopy_protocol::path::{Name, RelPath};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use super::Why;
 use super::about::About;
 use super::batch::{BELOW, Batch, Hold, open_or_make, own_name};
 use super::name::BatchName;
-use crate::disk::{DirHandle, DiskKind, MetaChange, RenameMode, Share};
+use crate::disk::{DirHandle, DiskKind, RenameMode, Share};
 
 /// Versions of one path that one run may put into the trash.
 const BATCHES_MAX: u16 = 100;
@@ -125,7 +126,8 @@ impl Open {
         }
         let mut node = self.batch.dir.clone();
         for name in parent.names() {
-            node = open_or_make(&node, &own_name(BELOW)).and_then(|dir| open_or_make(&dir, &name))?;
+            node =
+                open_or_make(&node, &own_name(BELOW)).and_then(|dir| open_or_make(&dir, &name))?;
         }
         let place = open_or_make(&node, &own_name(why.folder()))?;
         self.last = Some((parent, why, place.clone()));
@@ -151,10 +153,8 @@ pub(super) fn move_whole(
         return Err(denied);
     };
     let moving = dir.open_dir(name)?;
-    let set = |mode| {
-        let change = MetaChange { mode: Some(mode), ..MetaChange::default() };
-        moving.set_own_meta(&change, None)
-    };
+    // With all of its bits, which nobody else asked for: it is to be what it was.
+    let set = |mode: u16| rustix::fs::fchmod(&moving, Mode::from_raw_mode(mode.into()));
     set(mode | OWNER_WRITES)?;
     let moved = move_free(dir, name, into, to);
     set(mode)?;

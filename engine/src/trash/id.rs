@@ -4,8 +4,8 @@ use std::fmt;
 
 use quicopy_protocol::path::RelPath;
 
-use super::name::BatchName;
 use super::Why;
+use super::name::BatchName;
 
 /// Digits and letters without those that are taken for others. Source: Crockford's Base32.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -59,6 +59,8 @@ mod tests {
         assert_ne!(id, ItemId::of(&batch, Why::Deleted, &path("a/c")));
         let other = BatchName { number: 2, ..batch };
         assert_ne!(id, ItemId::of(&other, Why::Deleted, &path("a/b")));
-        assert!(id.as_str().len() == 10 && id.as_str().bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert!(
+            id.as_str().len() == 10 && id.as_str().bytes().all(|byte| ALPHABET.contains(&byte))
+        );
     }
 }

@@ -109,10 +109,7 @@ pub(super) fn size_of(dir: &DirHandle, name: &Name, stat: &Stat) -> io::Result<S
 ///
 /// # Errors
 /// The trash cannot be read, or a newer version wrote in it.
-pub fn items(
-    share: &Share,
-    mut take: impl FnMut(Seen<'_>) -> ControlFlow<()>,
-) -> io::Result<()> {
+pub fn items(share: &Share, mut take: impl FnMut(Seen<'_>) -> ControlFlow<()>) -> io::Result<()> {
     let Some(trash) = batch::open(share)? else { return Ok(()) };
     for name in batch::list(&trash)? {
         let Some(batch) = Batch::open(&trash, name)? else { continue };

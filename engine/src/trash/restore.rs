@@ -15,7 +15,9 @@ use crate::disk::{MetaChange, Share};
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Something stands there.
-    #[error("{0} is taken, and nothing is overwritten; move that away, or name another place with --to")]
+    #[error(
+        "{0} is taken, and nothing is overwritten; move that away, or name another place with --to"
+    )]
     Taken(RelPath),
     /// The root of the share, or a name that the agent keeps for itself.
     #[error("{0:?} is no place for it")]
@@ -75,5 +77,7 @@ pub fn restore(share: &Arc<Share>, found: &Found, to: &RelPath) -> Result<(), Re
     let change = MetaChange { modified: Some(before.modified), ..MetaChange::default() };
     // Its owner may be somebody else: then it shows that something came.
     let _ = dir.set_own_meta(&change, None);
-    rustix::fs::fsync(&dir).and_then(|()| rustix::fs::fsync(&place)).map_err(|error| disk(error.into()))
+    rustix::fs::fsync(&dir)
+        .and_then(|()| rustix::fs::fsync(&place))
+        .map_err(|error| disk(error.into()))
 }

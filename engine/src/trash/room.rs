@@ -6,11 +6,11 @@ use std::time::Duration;
 use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::path::Name;
 
+use super::Why;
 use super::batch::{self, BELOW, Batch, TRASH, open_dir, own_name};
 use super::item::{Size, size_of};
 use super::keeping::{Facts, Limits, due};
 use super::name::BatchName;
-use super::Why;
 use crate::disk::space::Space;
 use crate::disk::{DirHandle, DiskKind, Share, Stat};
 
@@ -264,7 +264,9 @@ fn tidy(share: &Share) -> io::Result<()> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotFound
+                    | io::ErrorKind::AlreadyExists
             ) =>
         {
             Ok(())
