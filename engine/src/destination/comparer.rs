@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Sender;
 use quicopy_protocol::meta::Skip;
 use quicopy_protocol::path::{Name, RelPath};
-use quicopy_protocol::verdict::DirState;
+use quicopy_protocol::verdict::{DirState, Kept};
 
 use super::Refusal;
 use super::arrival::{Arrival, Arrivals, There};
@@ -18,7 +18,7 @@ use super::listing::Listing;
 use super::presence::Lister;
 use super::removal::Removals;
 use super::work::Work;
-use crate::plan::{DirectoryInput, Extra, Knowledge, Rules, plan_directory};
+use crate::plan::{DirectoryInput, Extra, Knowledge, Rules, deletes, plan_directory};
 use crate::purge::{self, Find};
 
 /// A directory whose own directories may still come.
@@ -160,9 +160,13 @@ impl<'a> Comparer<'a> {
         let children = children(entries, plan.directories, &plan.decisions, rules.policy);
         let makes_any = children.values().any(|child| child.state == DirState::New);
 
+        if listing.path.is_root() {
+            self.removals.look_for_markers(job, entries);
+        }
         self.removals.count(plan.census);
-        let assigner =
-            Assigner { job, rules: &rules, folder: &folder, removals: &mut self.removals };
+        let can_delete = handle.as_ref().is_none_or(|handle| job.can_delete_in(handle));
+        let removals = &mut self.removals;
+        let assigner = Assigner { job, rules: &rules, folder: &folder, removals, can_delete };
         let (verdicts, work) = assigner.assign(entries, plan.decisions);
         if let Some(handle) = &handle
             && (makes_any || !work.is_empty())
@@ -170,7 +174,8 @@ impl<'a> Comparer<'a> {
             job.open_up(&folder, handle);
         }
         job.tell(Event::Plan { dir: listing.dir, state, verdicts, same: plan.same });
-        self.follow(&rules, &folder, plan.extras)?;
+        let extras = if can_delete { plan.extras } else { self.keep(&rules, plan.extras) };
+        self.follow(&rules, &folder, extras)?;
         self.above.push(Open { folder: Arc::clone(&folder), children, knowledge });
         job.begin_folder(&folder, work.len() as u64);
         for work in work {
@@ -187,6 +192,17 @@ impl<'a> Comparer<'a> {
             return Knowledge::Incomplete;
         }
         self.above.last().map_or(Knowledge::Complete, |above| above.knowledge)
+    }
+
+    /// Keeps what is extra in a directory from which nothing can be moved to the trash.
+    fn keep(&self, rules: &Rules<'_>, mut extras: Vec<Extra>) -> Vec<Extra> {
+        if deletes(rules.policy) {
+            for extra in extras.iter_mut().filter(|extra| extra.kept.is_none()) {
+                extra.kept = Some(Kept::Mount);
+            }
+            self.job.tell_out_of_reach();
+        }
+        extras
     }
 
     /// Follows what is extra in a directory to the bottom.

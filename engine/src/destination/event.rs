@@ -119,6 +119,8 @@ pub enum Event {
 pub struct Done {
     /// Entries deleted.
     pub deleted: u64,
+    /// Those of them that are in the trash.
+    pub trashed: u64,
     /// Directories in which nothing was deleted for lack of knowledge, or because a copy failed.
     pub protected_dirs: u64,
     /// The guard that held deletions back.

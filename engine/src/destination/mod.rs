@@ -15,10 +15,11 @@
 //! A ledger knows how far the job is settled. A stop, or inputs that end early, park the job: what is unfinished is made
 //! durable and kept for the next attempt, and nothing is deleted.
 //!
-//! Reading order: `event`, `comparer` (with `arrival` before it and `assign` after), `scheduler`, `writer`, `removal`; `job`
-//! is what they share.
+//! Reading order: `event`, `comparer` (with `arrival` before it and `assign` after), `scheduler`, `writer`, `removal` (with
+//! `spool`, `removing` and `aside`); `job` is what they share.
 
 mod arrival;
+mod aside;
 mod assign;
 mod comparer;
 mod descriptors;
@@ -31,8 +32,10 @@ mod links;
 mod listing;
 mod presence;
 mod removal;
+mod removing;
 mod scheduler;
 mod setup;
+mod spool;
 mod stamp;
 mod time_step;
 mod window;
@@ -60,7 +63,7 @@ use removal::Removals;
 use scheduler::Scheduler;
 
 pub use event::{Content, Done, Event, Listed, PartEnd};
-pub use setup::{Rights, Setup};
+pub use setup::{Rights, Setup, TrashRules};
 pub use time_step::time_step_nanos;
 
 /// Threads that verify and write content. Two saturate a disk's journal; four hide its waits.
@@ -213,6 +216,7 @@ fn finish(job: &Job, removals: Removals, directories: u64) -> Ended {
     let mut done = Done { directories, ..Done::default() };
     removals.carry_out(job, &mut done);
     done.deleted += job.displaced();
+    done.trashed += job.trashed();
     if job.stop.is_set() {
         return Ended::Parked;
     }

@@ -204,7 +204,7 @@ impl<'a> Scheduler<'a> {
         let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
         let mut now = presence::present(dir, name, &found);
-        if work.keeps_old {
+        if work.keeps_old || self.job.bin_of_versions().is_some() {
             // A second name that an earlier try gave it moves its change time.
             now.changed = planned.changed;
         }

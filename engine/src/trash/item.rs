@@ -90,6 +90,17 @@ impl Found {
     }
 }
 
+/// How many entries something in `dir` is, with all that it holds; 0 if it is not there.
+///
+/// # Errors
+/// A directory in it cannot be read.
+pub fn count(dir: &DirHandle, name: &Name) -> io::Result<u64> {
+    match dir.stat(name)? {
+        Some(stat) => Ok(size_of(dir, name, &stat)?.entries),
+        None => Ok(0),
+    }
+}
+
 pub(super) fn size_of(dir: &DirHandle, name: &Name, stat: &Stat) -> io::Result<Size> {
     match stat.kind {
         DiskKind::File => Ok(Size { bytes: stat.size_bytes, entries: 1 }),

@@ -37,7 +37,7 @@ mod tests;
 pub use about::{About, DAYS_DEFAULT};
 pub use bin::Bin;
 pub use id::ItemId;
-pub use item::{FindError, Found, Seen, Size, find, items};
+pub use item::{FindError, Found, Seen, Size, count, find, items};
 pub use name::BatchName;
 pub use restore::{RestoreError, restore};
 pub use room::{Emptied, Sweep, Swept, capacity_bytes, empty, give_back, sweep};
