@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::meta::{Attribute, Digest, DirId, Entry, EntryId, Meta, WantId};
+use quicopy_protocol::options::PlanId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
     Basis, DirState, ExtraEntry, OutcomeResult, Removal, Tally, Verdict,
@@ -125,6 +126,8 @@ pub struct Done {
     pub protected_dirs: u64,
     /// The guard that held deletions back.
     pub guard: Option<String>,
+    /// The name of the plan, where one was asked for: by a job that only lists, or that carries out one of that name.
+    pub plan: Option<PlanId>,
     /// Directories planned.
     pub directories: u64,
 }

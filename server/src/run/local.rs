@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use quicopy_agent::job::{self, Asked, origin};
-use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
+use quicopy_engine::destination::{Rights, Setup, TrashRules, time_step_nanos};
 use quicopy_engine::disk::{Share, advised};
 use quicopy_engine::index::{Index, IndexError};
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
+use quicopy_engine::trash::{self, Sweep};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
 use quicopy_protocol::message::{JobOpened, Refused};
+use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 use tokio::runtime::Handle;
@@ -141,7 +143,7 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         conflicts_known: index.is_some() && !first_job,
         first_job,
         durability,
-        trash_days: None,
+        trash_days: asked.open.policy.trash_days,
     };
     let setup = Setup {
         share: Arc::clone(&share),
@@ -151,15 +153,36 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         rights: Rights { owner: true, outside_links: true },
         index,
         guards: GuardRules { default_limit: DefaultLimit::Off, share_max: None },
+        trash: asked.open.policy.trash_days.map(|days| TrashRules {
+            job: asked.open.job.0,
+            by: asked.open.label.clone(),
+            days,
+        }),
+        require_marker: None,
         durability,
         time_step_nanos: opened.time_step_nanos,
         started: SystemTime::now(),
         clock: Instant::now,
     };
     let (_commands, none) = async_channel::bounded(1);
+    if !list_only {
+        sweep_trash(&setup);
+    }
     job::serve(agent, asked, opened, setup, none).await;
     if let Err(error) = share.tidy() {
         tracing::warn!(%error, "the folder .quicopy could not be removed");
+    }
+}
+
+/// Gives up what earlier jobs left in the trash for long enough. A little each time: nobody waits for a job to begin.
+fn sweep_trash(setup: &Setup) {
+    const ENTRIES_MAX: u64 = 20_000;
+    let since = setup.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let now = Some(Timestamp { seconds, nanos: 0 });
+    let rules = Sweep { days: None, now, entries_max: ENTRIES_MAX };
+    if let Err(error) = trash::sweep(&setup.share, &rules) {
+        tracing::warn!(%error, "the destination's trash could not be looked through");
     }
 }
 
