@@ -1,7 +1,7 @@
 //! What the two programs promise, tried on the two programs.
 //!
 //! `local` and `model` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle;
-//! `hostile` speaks to the agent as no sender would. `laboratory` tries the link that benchmarks run on.
+//! `trash` gives back what the agent deleted. `hostile` speaks to the agent as no sender would. `laboratory` tries the link that benchmarks run on.
 
 mod crash_points;
 mod hostile;
@@ -11,3 +11,4 @@ mod model;
 mod remote;
 mod resume;
 mod signals;
+mod trash;

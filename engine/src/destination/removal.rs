@@ -13,6 +13,7 @@ use quicopy_protocol::verdict::ExtraEntry;
 use super::event::{Done, Event};
 use super::folder::Folder;
 use super::job::Job;
+use super::plan_name::PlanName;
 use super::removing;
 use super::spool::Spool;
 use crate::plan::deletes;
@@ -61,6 +62,11 @@ impl Removals {
         self.forbidden = missing_marker(asked.into_iter().flatten(), root);
     }
 
+    /// Forbids all deletions, for this reason.
+    pub(super) fn forbid(&mut self, reason: String) {
+        self.forbidden.get_or_insert(reason);
+    }
+
     /// Asks whether a directory may give way to a file, and counts what goes with it if so.
     ///
     /// The guards are exact only at the end, when all is known. So a limit in numbers is used up as it goes, and beyond
@@ -97,8 +103,13 @@ impl Removals {
     }
 
     /// Takes what a walk of one directory's extras finds.
-    pub(super) fn sink<'a>(&'a mut self, job: &'a Job, folder: &'a Arc<Folder>) -> Sink<'a> {
-        Sink { removals: self, job, folder, lines: Vec::new() }
+    pub(super) fn sink<'a>(
+        &'a mut self,
+        job: &'a Job,
+        folder: &'a Arc<Folder>,
+        name: &'a mut PlanName,
+    ) -> Sink<'a> {
+        Sink { removals: self, job, folder, name, lines: Vec::new() }
     }
 
     /// What the guards say of all deletions together.
@@ -160,6 +171,7 @@ pub(super) struct Sink<'a> {
     removals: &'a mut Removals,
     job: &'a Job,
     folder: &'a Arc<Folder>,
+    name: &'a mut PlanName,
     lines: Vec<ExtraEntry>,
 }
 
@@ -184,6 +196,7 @@ impl ExtraSink for Sink<'_> {
     }
 
     fn remove(&mut self, removals: DirectoryRemovals) -> io::Result<()> {
+        self.name.removals(&removals);
         let files = removals.entries.iter().filter(|entry| entry.kind == RemovalKind::File);
         self.removals.bytes += files.map(|entry| entry.size_bytes).sum::<u64>();
         // Under /L nothing is spooled: the report says it all.

@@ -13,6 +13,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 use rustix::io::Errno;
 
+mod guards;
 mod trash;
 
 use super::arrival::Arrivals;
