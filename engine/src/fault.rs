@@ -36,16 +36,19 @@ pub fn windows_code(error: &io::Error) -> u32 {
     let Some(errno) = errno(error) else { return 31 };
     match errno {
         Errno::NOENT => 2,
-        Errno::NOTDIR => 267,
         Errno::MFILE | Errno::NFILE => 4,
-        Errno::ACCESS | Errno::PERM => 5,
+        Errno::ACCESS | Errno::PERM | Errno::ISDIR => 5,
         Errno::NOMEM => 8,
         Errno::XDEV => 17,
         Errno::ROFS => 19,
+        Errno::NODEV | Errno::NXIO => 20,
         Errno::BUSY | Errno::TXTBSY => 32,
+        Errno::AGAIN | Errno::NOLCK => 33,
         Errno::NOTSUP | Errno::NOSYS => 50,
-        Errno::HOSTUNREACH | Errno::NETUNREACH => 53,
-        Errno::CONNRESET | Errno::STALE => 64,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => 53,
+        Errno::PROTO | Errno::REMOTEIO => 59,
+        Errno::CONNRESET | Errno::CONNABORTED | Errno::STALE => 64,
+        Errno::PIPE => 109,
         Errno::NOSPC | Errno::DQUOT => DISK_FULL,
         Errno::TIMEDOUT => 121,
         Errno::INVAL | Errno::ILSEQ => 123,
@@ -53,7 +56,12 @@ pub fn windows_code(error: &io::Error) -> u32 {
         Errno::EXIST => 183,
         Errno::NAMETOOLONG => 206,
         Errno::FBIG => 223,
+        Errno::NOTDIR => 267,
         Errno::IO => 1117,
+        Errno::MLINK => 1142,
+        Errno::CONNREFUSED => 1225,
+        // The file system says of itself that it is damaged.
+        Errno::BADMSG | Errno::UCLEAN => 1392,
         Errno::LOOP => 1921,
         _ => 31,
     }
@@ -161,6 +169,21 @@ mod tests {
         check(Errno::NOSPC, 112, Outlook::Outage);
         check(Errno::NAMETOOLONG, 206, Outlook::Lasting);
         check(Errno::NOTDIR, 267, Outlook::Lasting);
+        for (errno, code) in [
+            (Errno::PERM, 5),
+            (Errno::ROFS, 19),
+            (Errno::BUSY, 32),
+            (Errno::AGAIN, 33),
+            (Errno::HOSTUNREACH, 53),
+            (Errno::CONNRESET, 64),
+            (Errno::DQUOT, 112),
+            (Errno::TIMEDOUT, 121),
+            (Errno::IO, 1117),
+            (Errno::LOOP, 1921),
+        ] {
+            assert_eq!(windows_code(&io::Error::from(errno)), code, "{errno:?}");
+        }
+        assert_eq!(windows_code(&io::Error::other("no number")), 31);
     }
 
     #[test]

@@ -380,11 +380,11 @@ fn directories_out_of_order_are_refused() {
         hostile.open(policy()).await;
         hostile.say(listing(1, "", vec![])).await;
     });
-    check(PROTOCOL, "b/ 0700", async |hostile| {
+    check(PROTOCOL, "b/ 0755", async |hostile| {
         hostile.open(policy()).await;
         hostile.say(listing(0, "", vec![directory("a"), directory("b")])).await;
         hostile.say(listing(1, "b", vec![])).await;
-        // What was in order before it is made, and finished only with the job.
+        // What was in order before it is made, and locks nobody out.
         hostile.planned(2).await;
         hostile.say(listing(2, "a", vec![])).await;
     });

@@ -42,7 +42,9 @@ fn series() {
     let seed: u64 = var("SEED", "42").parse().expect("seed");
     let forward = link(&var("LINK", "100,100,1"));
     let mut back = forward.clone();
-    back.loss = Loss::Never;
+    if var("ACKS", "") != "lost" {
+        back.loss = Loss::Never;
+    }
     let mut world = World::new(forward.clone(), back.clone(), seed);
     for change in var("CHANGES", "").split(';').filter(|text| !text.is_empty()) {
         let (at, spec) = change.split_once(':').expect("SECONDS:LINK");

@@ -1,7 +1,8 @@
 //! Both programs from outside: what a user could observe, and nothing that only we could see.
 //!
 //! The crate is the tools of the tests; the tests themselves are the one binary in `it/`. What it leaves out is
-//! every private item of the other crates: whoever reads a test here learns what the programs promise.
+//! every private item of the other crates: whoever reads a test here learns what the programs promise. What Robocopy would
+//! do with two trees is written once more in [`model`], to be compared with what the programs do.
 //!
 //! ```text
 //! World ─┬─ source tree          Sender ── Relay ── Agent
@@ -11,17 +12,20 @@
 //! ```
 //!
 //! To read in order: [`tree`] (trees as text), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
-//! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary).
+//! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary), [`robolog`] (a log
+//! as scripts read it).
 
 pub mod connected;
 pub mod json;
 pub mod lab;
+pub mod model;
 pub mod oracle;
 pub mod poll;
 pub mod process;
 pub mod programs;
 pub mod random;
 pub mod relay;
+pub mod robolog;
 pub mod sites;
 pub mod tree;
 pub mod world;

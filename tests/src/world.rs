@@ -42,9 +42,21 @@ impl World {
     /// When the disk refuses.
     #[track_caller]
     pub fn new(source: &str, share: &str) -> Self {
+        Self::below(&std::env::temp_dir(), source, share)
+    }
+
+    /// The same on a file system in memory, where there is one, for tests that build a thousand worlds.
+    #[track_caller]
+    pub fn in_memory(source: &str, share: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory, source, share) } else { Self::new(source, share) }
+    }
+
+    #[track_caller]
+    fn below(folder: &Path, source: &str, share: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("quicopy-")
-            .tempdir()
+            .tempdir_in(folder)
             .unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         tree::build(folder.path(), CANARIES);
         let world = Self { folder };

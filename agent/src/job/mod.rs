@@ -42,7 +42,8 @@ const DELIVERING_BYTES: u64 = 16 << 10;
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Messages between the link and the engine. Listings are large and planned faster than they come; content is bounded
-/// by the link's own channel. An event may hold thousands of extras, and small ones are gathered as soon as they come.
+/// by the link's own channel. Of events, small ones are gathered as soon as they come, extras come by 32 KiB, and the verdicts
+/// of all plans together are no more than the entries that a sender may have unsettled.
 const LISTED_MAX: usize = 16;
 const CONTENT_MAX: usize = 8;
 const EVENTS_MAX: usize = 64;

@@ -87,7 +87,19 @@ mod tests {
     fn present(kind: Kind, size_bytes: u64, seconds: i64, mode: u16) -> Present {
         let modified = Timestamp { seconds, nanos: 0 };
         let changed = Timestamp::default();
-        Present { kind, size_bytes, modified, mode, device: 1, inode: 1, changed, mounted: false }
+        Present {
+            kind,
+            size_bytes,
+            modified,
+            mode,
+            owner: 0,
+            group: 0,
+            device: 1,
+            inode: 1,
+            changed,
+            links: 1,
+            mounted: false,
+        }
     }
 
     fn check_file(source: (u64, i64, u16), destination: (u64, i64, u16), class: FileClass) {

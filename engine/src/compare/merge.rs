@@ -91,9 +91,12 @@ mod tests {
                     size_bytes: 0,
                     modified: Timestamp::default(),
                     mode: 0,
+                    owner: 0,
+                    group: 0,
                     device: 0,
                     inode: 0,
                     changed: Timestamp::default(),
+                    links: 1,
                     mounted: false,
                 },
             })

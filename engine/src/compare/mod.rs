@@ -24,12 +24,18 @@ pub struct Present {
     pub modified: Timestamp,
     /// Permission bits with set-user-id, set-group-id and sticky.
     pub mode: u16,
+    /// Owner's number.
+    pub owner: u32,
+    /// Group's number.
+    pub group: u32,
     /// Number of the file system that holds it.
     pub device: u64,
     /// Its number in that file system.
     pub inode: u64,
     /// Change time (`ctime`), which nobody can set.
     pub changed: Timestamp,
+    /// How many names it has.
+    pub links: u32,
     /// Whether a file system of its own is mounted on it.
     pub mounted: bool,
 }
@@ -38,6 +44,16 @@ impl Present {
     /// Whether it is a directory; a link to one is not.
     pub fn is_dir(&self) -> bool {
         self.kind == Kind::Directory
+    }
+
+    /// Whether nobody changed it between two looks. To lose or gain another name is no change, though it moves the change time.
+    pub fn is_unchanged(&self, now: &Self) -> bool {
+        let times = match self.links == now.links {
+            true => (self.changed, self.links),
+            false => (now.changed, now.links),
+        };
+        let (changed, links) = times;
+        Self { changed, links, ..self.clone() } == *now
     }
 }
 

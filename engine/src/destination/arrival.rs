@@ -187,16 +187,13 @@ impl<'a> Arrivals<'a> {
         child: &Child,
     ) -> Result<DirHandle, Fault> {
         let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
-        let Some((_, name)) = path.split_last() else {
-            return Err(create(io::ErrorKind::AlreadyExists.into()));
-        };
+        let (_, name) = path.split_last().expect("the root has no directory above it");
         let name = &name;
         let above = self.job.open_or_make(parent)?;
-        let mode = self.job.new_dir_mode();
         parent.touch();
         self.job.note_change();
         let Some(present) = &child.present else {
-            return above.make_dir(name, mode).map_err(create);
+            return self.job.make_dir(&above, name).map_err(create);
         };
         let now = above.stat(name).map_err(create)?;
         let same = now.as_ref().map(|stat| presence::present(&above, name, stat));
@@ -208,11 +205,7 @@ impl<'a> Arrivals<'a> {
         }
         // The directory is made beside and the two change places, so that the name is never free.
         let beside = presence::reserved_name(&self.job.setup.peer, &parent.path, name);
-        let made = match above.make_dir(&beside, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(&beside),
-            made => made,
-        }
-        .map_err(create)?;
+        let made = self.job.make_dir(&above, &beside).map_err(create)?;
         match above.rename(&beside, &above, name, RenameMode::Exchange) {
             Ok(()) => {
                 self.job.put_aside(&above, &beside, path, Why::Deleted).map_err(create)?;

@@ -71,7 +71,7 @@ impl Assigner<'_> {
             verdict.action = Action::Fail;
         }
         let policy = self.rules.policy;
-        if policy.list_only {
+        if policy.list_only && verdict.action != Action::Check {
             return (verdict, None);
         }
         let keeps_old = verdict.conflict && policy.conflict == ConflictPolicy::Keep;
@@ -120,6 +120,8 @@ impl Assigner<'_> {
             (_, Err(error)) => return Task::Refuse(format!("{error} cannot be copied")),
             (Action::Fail, Ok(_)) => return Task::Refuse(CONFLICT.to_owned()),
             (Action::Restamp, Ok(path)) => return Task::Restamp(path),
+            (Action::Check, Ok(path)) => return Task::Check(path),
+            (Action::Fix, Ok(path)) => return Task::Fix(path),
             (_, Ok(path)) => path,
         };
         if let Some(reason) = self.job.forbids(&entry.name) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -13,9 +13,10 @@ use quicopy_protocol::verdict::OutcomeResult;
 
 use super::descriptors::dirs_held_max;
 use super::event::Event;
+use super::hard_links::LinkWaits;
 use super::job::Job;
 use super::window::Weight;
-use super::work::{Task, Work};
+use super::work::Work;
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Item, Order, Outcome, Ready};
 use crate::compare::Present;
@@ -56,18 +57,24 @@ pub(super) struct Finisher<'a> {
     job: &'a Job,
     work: Receiver<Work>,
     flights: Mutex<HashMap<WantId, Flight>>,
+    links: Mutex<LinkWaits<Try>>,
     again: (Sender<Again>, Receiver<Again>),
 }
 
 impl<'a> Finisher<'a> {
     pub(super) fn new(job: &'a Job, work: Receiver<Work>) -> Self {
         let again = crossbeam_channel::unbounded();
-        Self { job, work, flights: Mutex::new(HashMap::new()), again }
+        Self { job, work, flights: Mutex::default(), links: Mutex::default(), again }
     }
 
     /// Where entries come out that are to be tried again.
     pub(super) fn again(&self) -> &Receiver<Again> {
         &self.again.1
+    }
+
+    /// Puts an entry in work again, without waiting.
+    pub(super) fn at_once(&self, entry: Try) {
+        let _ = self.again.0.send((self.job.now(), entry));
     }
 
     /// Notes a wish before it is told.
@@ -85,7 +92,7 @@ impl<'a> Finisher<'a> {
     /// Hands a finished entry to the committer.
     pub(super) fn ready(&self, entry: Try, mut ready: Box<Ready>, commits: &Sender<Order<Try>>) {
         entry.work.folder.touch();
-        if let (Some(bin), Some(path)) = (self.job.bin_of_versions(), path_of(&entry.work))
+        if let (Some(bin), Some(path)) = (self.job.bin_of_versions(), entry.work.path())
             && let Some(path) = self.job.setup.below_share(path)
         {
             ready.keep_old_version(bin, path);
@@ -128,8 +135,7 @@ impl<'a> Finisher<'a> {
             Outlook::Lasting => None,
         };
         let Some(wait) = wait.filter(|_| !self.job.stop.is_set()) else {
-            self.job.finish_entry(entry.work.id, OutcomeResult::Failed(failure));
-            return;
+            return self.finish(entry.work.id, OutcomeResult::Failed(failure));
         };
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
         self.job.tell(Event::Retrying(entry.work.id, failure, seconds));
@@ -161,7 +167,7 @@ impl<'a> Finisher<'a> {
         let Committed { stat, origins, displaced, ignored, .. } = committed;
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
-            let path = path_of(work).unwrap_or(&work.folder.path);
+            let path = work.path().unwrap_or(&work.folder.path);
             let why = match work.present.as_ref().is_some_and(Present::is_dir) {
                 true => Why::Deleted,
                 false => Why::Overwritten,
@@ -179,24 +185,27 @@ impl<'a> Finisher<'a> {
             }
         }
         self.job.tell_ignored(&ignored);
-        let record = (stat.kind == DiskKind::File).then_some(Record {
-            size_bytes: stat.size_bytes,
-            modified: stat.modified,
-            inode: stat.inode,
-            changed: stat.changed,
-        });
-        if let Some(path) = path_of(work) {
+        let record = (stat.kind == DiskKind::File).then(|| Record::from(&stat));
+        if let Some(path) = work.path() {
             records.note(path, record);
         }
         self.finish(work.id, OutcomeResult::Done(origins));
     }
 
-    /// Ends an entry that needs no commit.
+    /// Ends an entry.
     pub(super) fn finish(&self, entry: EntryId, result: OutcomeResult) {
         self.job.finish_entry(entry, result);
+        for link in self.links().ended(entry) {
+            self.at_once(link);
+        }
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<WantId, Flight>> {
+    /// The hard links that wait for their first name.
+    pub(super) fn links(&self) -> MutexGuard<'_, LinkWaits<Try>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<WantId, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -212,7 +221,7 @@ pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> std::i
         let kept = Name::new(kept).map_err(|error| {
             std::io::Error::other(format!("the version in conflict cannot be kept: {error}"))
         })?;
-        match dir.link(name, &kept) {
+        match dir.link(name, dir, &kept) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 if dir.stat(&kept)?.is_some_and(|there| there.is_same_inode(&version)) {
                     return Ok(());
@@ -226,13 +235,6 @@ pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> std::i
 
 /// Versions of one file with one time that are kept.
 const KEPT_MAX: u32 = 100;
-
-fn path_of(work: &Work) -> Option<&RelPath> {
-    match &work.task {
-        Task::Copy(path) | Task::Restamp(path) => Some(path),
-        Task::Refuse(_) => None,
-    }
-}
 
 /// What is to be remembered of committed files, a batch at a time.
 struct Records<'a> {

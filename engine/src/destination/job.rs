@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -22,7 +23,7 @@ use super::ledger::Ledger;
 use super::setup::Setup;
 use super::stamp::Held;
 use super::window::Window;
-use crate::disk::{DirHandle, Durable, Ignored, Tree};
+use crate::disk::{DirHandle, Durable, Ignored, Stat, Tree};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::index::Record;
@@ -314,37 +315,41 @@ impl Job {
     }
 
     /// The directory itself. Nobody holds it for long: there may be more directories in work than descriptors.
-    pub(super) fn open(&self, folder: &Folder) -> std::io::Result<DirHandle> {
-        let tree = self.tree().ok_or(std::io::ErrorKind::NotFound)?;
+    pub(super) fn open(&self, folder: &Folder) -> io::Result<DirHandle> {
+        let tree = self.tree().ok_or(io::ErrorKind::NotFound)?;
         tree.root.open_path(&folder.path)
     }
 
     /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
     pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Fault> {
         match self.open(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => {
                 return opened
                     .map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error));
             }
         }
-        let create = |error: std::io::Error| Fault::of(Operation::CreateDirectory, &error);
+        let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
         let Some((parent, (_, name))) = folder.parent.as_ref().zip(folder.path.split_last()) else {
-            return Err(create(std::io::ErrorKind::NotFound.into()));
+            return Err(create(io::ErrorKind::NotFound.into()));
         };
         let above = self.open_or_make(parent)?;
-        let handle = match above.make_dir(&name, self.new_dir_mode()) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                above.open_dir(&name)
-            }
-            made => made,
-        }
-        .map_err(create)?;
+        let handle = self.make_dir(&above, &name).map_err(create)?;
         folder.is_made.store(true, Ordering::Release);
         self.hold(folder);
         parent.touch();
         self.note_change();
         Ok(handle)
+    }
+
+    /// Notes in the index how a file is now.
+    pub(super) fn remember(&self, path: &RelPath, stat: &Stat) {
+        if let Some(index) = &self.setup.index
+            && let Some(path) = self.setup.below_share(path)
+            && let Err(error) = index.put_batch(&[(path, Some(Record::from(stat)))])
+        {
+            tracing::warn!(%error, "what was changed could not be noted in the index");
+        }
     }
 
     /// What an earlier job left at a path below this job's root.

@@ -21,11 +21,14 @@
 mod arrival;
 mod aside;
 mod assign;
+mod checker;
 mod comparer;
 mod descriptors;
 mod event;
 mod finisher;
+mod fix;
 mod folder;
+mod hard_links;
 mod job;
 mod ledger;
 mod links;
@@ -36,6 +39,7 @@ mod removal;
 mod removing;
 mod scheduler;
 mod setup;
+mod space_floor;
 mod spool;
 mod stamp;
 mod time_step;
@@ -59,6 +63,7 @@ use crate::commit::Order;
 use crate::filter::Filter;
 use crate::purge::Ruling;
 use crate::source::StopFlag;
+use checker::Checker;
 use comparer::{Comparer, Planned};
 use finisher::{Finisher, Try};
 use job::{Job, ParkOnPanic};
@@ -134,15 +139,16 @@ pub fn run(
     let job = Job::new(setup, filter, stop, events);
     let (work_tx, work_rx) = crossbeam_channel::unbounded();
     let finisher = Finisher::new(&job, work_rx.clone());
+    let checker = Checker::new(&job, &finisher);
 
     let ended = std::thread::scope(|scope| {
         let (commits_tx, commits_rx) = crossbeam_channel::bounded(finisher::ready_max());
-        let (job, finisher) = (&job, &finisher);
+        let (job, finisher, checker) = (&job, &finisher, &checker);
         scope.spawn(move || {
             let _guard = ParkOnPanic(job);
             finisher.commit(&commits_rx);
         });
-        let scheduler = Scheduler::new(job, finisher, work_rx, commits_tx.clone());
+        let scheduler = Scheduler::new(job, finisher, checker, work_rx, commits_tx.clone());
         scope.spawn(move || {
             let _guard = ParkOnPanic(job);
             scheduler.run();
@@ -151,7 +157,13 @@ pub fn run(
             let commits = commits_tx.clone();
             scope.spawn(move || {
                 let _guard = ParkOnPanic(job);
-                writer::run(job, finisher, flow, &commits);
+                writer::run(job, finisher, checker, flow, &commits);
+            });
+        }
+        for _ in 0..checker::HASHERS {
+            scope.spawn(move || {
+                let _guard = ParkOnPanic(job);
+                checker.run();
             });
         }
         scope.spawn(|| end_with(job, &inputs));

@@ -22,9 +22,12 @@ pub(super) fn present(dir: &DirHandle, name: &Name, stat: &Stat) -> Present {
         size_bytes: stat.size_bytes,
         modified: stat.modified,
         mode: stat.mode,
+        owner: stat.owner,
+        group: stat.group,
         device: stat.device,
         inode: stat.inode,
         changed: stat.changed,
+        links: stat.links,
         mounted: dir.is_mount_point(stat),
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use quicopy_protocol::limits::BATCH_ITEMS_MAX;
 use quicopy_protocol::meta::Entry;
 use quicopy_protocol::options::DeleteLimit;
 use quicopy_protocol::path::Name;
@@ -21,6 +20,9 @@ use crate::purge::{
     Census, DefaultLimit, DirectoryRemovals, ExtraSink, RemovalKind, Ruling, guard, missing_marker,
 };
 use crate::trash;
+
+/// Bytes of extras that are told at once. Whoever carries events bounds how many of them wait, so that this bounds what they take.
+const LINES_BYTES_AIM: usize = 32 << 10;
 
 /// What is known of the deletions so far.
 pub(super) struct Removals {
@@ -109,7 +111,7 @@ impl Removals {
         folder: &'a Arc<Folder>,
         name: &'a mut PlanName,
     ) -> Sink<'a> {
-        Sink { removals: self, job, folder, name, lines: Vec::new() }
+        Sink { removals: self, job, folder, name, lines: Vec::new(), lines_bytes: 0 }
     }
 
     /// What the guards say of all deletions together.
@@ -173,11 +175,13 @@ pub(super) struct Sink<'a> {
     folder: &'a Arc<Folder>,
     name: &'a mut PlanName,
     lines: Vec<ExtraEntry>,
+    lines_bytes: usize,
 }
 
 impl Sink<'_> {
     fn flush(&mut self) {
         if !self.lines.is_empty() {
+            self.lines_bytes = 0;
             let entries = std::mem::take(&mut self.lines);
             self.job.tell(Event::Extras { dir: self.folder.id, entries });
         }
@@ -188,8 +192,9 @@ impl ExtraSink for Sink<'_> {
     type Error = io::Error;
 
     fn report(&mut self, entry: ExtraEntry) -> io::Result<()> {
+        self.lines_bytes += size_of::<ExtraEntry>() + entry.path.as_bytes().len();
         self.lines.push(entry);
-        if self.lines.len() == BATCH_ITEMS_MAX {
+        if self.lines_bytes >= LINES_BYTES_AIM {
             self.flush();
         }
         Ok(())

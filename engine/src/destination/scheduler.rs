@@ -9,16 +9,22 @@ use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{DirId, Kind, WantId};
 use quicopy_protocol::options::CopyMode;
 use quicopy_protocol::path::RelPath;
-use quicopy_protocol::verdict::{Origins, OutcomeResult};
+use quicopy_protocol::verdict::{Basis, Origins, OutcomeResult};
 
+use super::checker::Checker;
 use super::event::Event;
 use super::finisher::{Finisher, Try};
+use super::fix;
 use super::job::Job;
 use super::presence;
+use super::setup::Setup;
+use super::space_floor::wait_for_room;
 use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::{Order, Place, Ready};
-use crate::disk::{DirHandle, MetaChange};
+use crate::compare::Present;
+use crate::disk::metadata::DosChange;
+use crate::disk::{DirHandle, DiskKind, MetaChange};
 use crate::fault::Fault;
 use crate::receive::Target;
 use crate::retry::RetryPolicy;
@@ -26,10 +32,21 @@ use crate::retry::RetryPolicy;
 /// Longest wait without anything to try again.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// What came of a hard link.
+enum Linked {
+    /// It waits to be put in place.
+    Ready(Box<Ready>),
+    /// It was there.
+    Already,
+    /// It is not there, and the job only lists.
+    WouldBe,
+}
+
 /// Puts entries in work, one after the other.
 pub(super) struct Scheduler<'a> {
     job: &'a Job,
     finisher: &'a Finisher<'a>,
+    checker: &'a Checker<'a>,
     work: Receiver<Work>,
     commits: Sender<Order<Try>>,
     /// Entries to try again, by when; the number tells apart what is due at the same time.
@@ -44,11 +61,12 @@ impl<'a> Scheduler<'a> {
     pub(super) fn new(
         job: &'a Job,
         finisher: &'a Finisher<'a>,
+        checker: &'a Checker<'a>,
         work: Receiver<Work>,
         commits: Sender<Order<Try>>,
     ) -> Self {
         let waiting = BTreeMap::new();
-        Self { job, finisher, work, commits, waiting, waited: 0, next_want: 0, last: None }
+        Self { job, finisher, checker, work, commits, waiting, waited: 0, next_want: 0, last: None }
     }
 
     /// Runs until the job is stopped or over.
@@ -94,23 +112,48 @@ impl<'a> Scheduler<'a> {
 
     fn begin(&mut self, entry: Try) {
         let work = Arc::clone(&entry.work);
+        let may_have_more_names = self.job.setup.policy.selection.links.hard_links;
+        if let (true, Kind::File, Some(path)) = (may_have_more_names, &work.entry.kind, work.path())
+        {
+            self.finisher.links().begin(path, work.id);
+        }
         let begun = match (&work.task, &work.entry.kind) {
             (Task::Refuse(reason), _) => {
                 Err(Fault::lasting(Failure::new(Operation::CopyFile, 32, reason)))
             }
+            (Task::Copy(path) | Task::Check(path), Kind::HardLink { first }) => {
+                let Some(entry) = self.finisher.links().wait_for(first, entry) else { return };
+                return self.hard_link(entry, path, first);
+            }
             (Task::Restamp(_), _) => self.restamp(&work),
+            (Task::Fix(_), _) if fix::asks_attributes(&self.job.setup) => {
+                return self.ask(entry, |scheduler, _, want| {
+                    scheduler.checker.begin_attributes(want);
+                    Ok(Basis::Content)
+                });
+            }
+            (Task::Fix(_), _) => return self.fix(entry),
+            (Task::Check(_), _) => {
+                return self.ask(entry, |scheduler, work, want| {
+                    let dir = scheduler.dir(work)?;
+                    scheduler.look(work, &dir)?;
+                    scheduler.checker.begin_content(want, dir, work);
+                    Ok(Basis::Digest)
+                });
+            }
             (Task::Copy(path), Kind::Link { target }) => self.link(&work, path, target).map(Some),
             (Task::Copy(path), Kind::File)
                 if self.job.setup.policy.mode == CopyMode::CreateEmpty =>
             {
                 self.create_empty(&work, path).map(Some)
             }
-            (Task::Copy(path), Kind::File) => return self.ask(entry, path),
-            (Task::Copy(_), Kind::HardLink { .. }) => Err(Fault::lasting(Failure::new(
-                Operation::CopyFile,
-                50,
-                "hard links are not made yet",
-            ))),
+            (Task::Copy(path), Kind::File) => {
+                return self.ask(entry, |scheduler, work, want| {
+                    let target = scheduler.target(work, path)?;
+                    wait_for_room(scheduler.job, &target.dir, target.size_bytes);
+                    Ok(scheduler.job.receiver().begin(want, target, scheduler.job.now())?)
+                });
+            }
             // Directories are made by the comparer, and nothing else is put in work.
             (Task::Copy(_), Kind::Directory | Kind::Special) => Ok(None),
         };
@@ -132,6 +175,59 @@ impl<'a> Scheduler<'a> {
         Ok(None)
     }
 
+    fn fix(&self, entry: Try) {
+        match fix::fix(self.job, &entry.work, None) {
+            Ok(()) => self.finisher.finish(entry.work.id, OutcomeResult::Unchanged),
+            Err(fault) => self.finisher.failed(entry, fault),
+        }
+    }
+
+    /// Makes a further name of the file at `first`, which is in place.
+    fn hard_link(&mut self, entry: Try, path: &RelPath, first: &RelPath) {
+        let work = Arc::clone(&entry.work);
+        let is_check = matches!(work.task, Task::Check(_));
+        match self.make_hard_link(&work, path, first) {
+            Ok(Linked::Ready(ready)) => self.finisher.ready(entry, ready, &self.commits),
+            // Both names are of one file already.
+            Ok(Linked::Already) if is_check => {
+                self.finisher.finish(work.id, OutcomeResult::Unchanged);
+            }
+            Ok(Linked::Already | Linked::WouldBe) => {
+                self.finisher.finish(work.id, OutcomeResult::Done(Origins::default()));
+            }
+            Err(fault) => self.finisher.failed(entry, fault),
+        }
+    }
+
+    fn make_hard_link(
+        &mut self,
+        work: &Work,
+        path: &RelPath,
+        first: &RelPath,
+    ) -> Result<Linked, Fault> {
+        let fault = |error: std::io::Error| Fault::of(Operation::CopyFile, &error);
+        let missing = || {
+            let reason = format!("{first}, of which it is another name, is not in place");
+            Fault::lasting(Failure::new(Operation::CopyFile, 2, reason))
+        };
+        let (dir, name) = first.split_last().ok_or_else(missing)?;
+        let tree = self.job.tree().ok_or_else(missing)?;
+        let dir = tree.root.open_path(&dir).map_err(fault)?;
+        let found = dir.stat(&name).map_err(fault)?;
+        let found = found.filter(|stat| stat.kind == DiskKind::File).ok_or_else(missing)?;
+        let is_linked =
+            |there: &Present| (there.device, there.inode) == (found.device, found.inode);
+        if work.present.as_ref().is_some_and(is_linked) {
+            return Ok(Linked::Already);
+        }
+        if self.job.setup.policy.list_only {
+            return Ok(Linked::WouldBe);
+        }
+        let target = self.target(work, path)?;
+        let ready = self.job.receiver().hard_link(target, &dir, &name, &found)?;
+        Ok(Linked::Ready(Box::new(ready)))
+    }
+
     fn link(&mut self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Fault> {
         let target = self.target(work, path)?;
         Ok(self.job.receiver().link(target, text)?)
@@ -142,18 +238,19 @@ impl<'a> Scheduler<'a> {
         Ok(self.job.receiver().empty_file(target)?)
     }
 
-    /// Asks for a file's content, once the window has room.
-    fn ask(&mut self, entry: Try, path: &RelPath) {
+    /// Asks about a file, once the window has room: for its content, or what `begin` prepares for.
+    fn ask(
+        &mut self,
+        entry: Try,
+        begin: impl FnOnce(&mut Self, &Work, WantId) -> Result<Basis, Fault>,
+    ) {
         let weight = Weight::of(entry.work.entry.meta.size_bytes, entry.work.folder.id);
         if !self.job.window.acquire(weight) {
             return;
         }
         let want = WantId(self.next_want);
         let id = entry.work.id;
-        let begun = self
-            .target(&entry.work, path)
-            .and_then(|target| Ok(self.job.receiver().begin(want, target, self.job.now())?));
-        match begun {
+        match begin(self, &entry.work, want) {
             Ok(basis) => {
                 self.next_want += 1;
                 self.finisher.take_off(want, entry, weight);
@@ -176,6 +273,7 @@ impl<'a> Scheduler<'a> {
             size_bytes: work.entry.meta.size_bytes,
             change: self.change(work),
             delta: policy.delta,
+            writing: policy.writing,
             place,
             dir,
         })
@@ -193,8 +291,9 @@ impl<'a> Scheduler<'a> {
     }
 
     fn change(&self, work: &Work) -> MetaChange {
-        let setup = &self.job.setup;
-        MetaChange::new(&work.entry.meta, setup.policy.copy, setup.rights.owner)
+        let Setup { policy, rights, .. } = &self.job.setup;
+        let dos = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
+        MetaChange { dos, ..MetaChange::new(&work.entry.meta, policy.copy, rights.owner) }
     }
 
     /// A second look at the target: it must be what the plan was made for.
@@ -204,11 +303,11 @@ impl<'a> Scheduler<'a> {
         let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
         let mut now = presence::present(dir, name, &found);
-        if work.keeps_old || self.job.bin_of_versions().is_some() {
-            // A second name that an earlier try gave it moves its change time.
+        if self.job.bin_of_versions().is_some() {
+            // A second name that an earlier try gave it, and took away again, moved its change time.
             now.changed = planned.changed;
         }
-        if now != *planned {
+        if !planned.is_unchanged(&now) {
             return Err(Fault::lasting(presence::changed_meanwhile()));
         }
         Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })

@@ -1,11 +1,13 @@
 //! A directory's own metadata: what it gets for the time of the job, and when everything below it is over.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quicopy_protocol::code::Operation;
 use quicopy_protocol::meta::DirId;
+use quicopy_protocol::path::Name;
 
 use super::event::Event;
 use super::folder::Folder;
@@ -21,11 +23,16 @@ const OWNER: u16 = 0o700;
 pub(super) type Held = Mutex<BTreeMap<DirId, Arc<Folder>>>;
 
 impl Job {
-    /// The mode that the job's directories begin with: where theirs is copied, nobody is let in before.
-    pub(super) fn new_dir_mode(&self) -> NewDirMode {
-        match self.setup.policy.dcopy.attributes {
+    /// Makes a directory, or opens what an earlier try, or somebody else meanwhile, has made.
+    pub(super) fn make_dir(&self, above: &DirHandle, name: &Name) -> io::Result<DirHandle> {
+        // Where their modes are copied, nobody is let in before.
+        let mode = match self.setup.policy.dcopy.attributes {
             true => NewDirMode::Closed,
             false => NewDirMode::Usual,
+        };
+        match above.make_dir(name, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(name),
+            made => made,
         }
     }
 

@@ -9,7 +9,7 @@ use super::folder::Folder;
 use crate::compare::Present;
 
 /// An entry that the plan puts in work.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) id: EntryId,
     pub(super) folder: Arc<Folder>,
@@ -21,13 +21,29 @@ pub(super) struct Work {
     pub(super) keeps_old: bool,
 }
 
+impl Work {
+    /// Its path below the job's root.
+    pub(super) fn path(&self) -> Option<&RelPath> {
+        match &self.task {
+            Task::Copy(path) | Task::Restamp(path) | Task::Check(path) | Task::Fix(path) => {
+                Some(path)
+            }
+            Task::Refuse(_) => None,
+        }
+    }
+}
+
 /// What is to be done about an entry, with its path below the job's root.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Task {
     /// Its content is put in place.
     Copy(RelPath),
     /// Only its metadata is set.
     Restamp(RelPath),
+    /// Its content is compared, and put in place if it differs.
+    Check(RelPath),
+    /// It is not copied, but its metadata is set.
+    Fix(RelPath),
     /// It fails, for this reason.
     Refuse(String),
 }

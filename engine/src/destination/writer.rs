@@ -6,6 +6,7 @@ use crossbeam_channel::Sender;
 use quicopy_protocol::meta::WantId;
 
 use super::Refusal;
+use super::checker::Checker;
 use super::event::{Content, Event};
 use super::finisher::{Finisher, Try};
 use super::job::Job;
@@ -17,12 +18,13 @@ use crate::receive::{ReceiveError, Step, Violation};
 pub(super) fn run(
     job: &Job,
     finisher: &Finisher<'_>,
+    checker: &Checker<'_>,
     flow: &async_channel::Receiver<Content>,
     commits: &Sender<Order<Try>>,
 ) {
     let mut answered = Answered::new();
     while let Ok(content) = flow.recv_blocking() {
-        let (want, taken) = take(job, finisher, content, &mut answered);
+        let (want, taken) = take(job, finisher, checker, content, &mut answered);
         match taken {
             Ok(Step::More | Step::Dropped) => {}
             Ok(Step::Ready(ready)) => {
@@ -51,6 +53,7 @@ type Answered = HashMap<WantId, u32>;
 fn take(
     job: &Job,
     finisher: &Finisher<'_>,
+    checker: &Checker<'_>,
     content: Content,
     answered: &mut Answered,
 ) -> (WantId, Result<Step, ReceiveError>) {
@@ -78,11 +81,17 @@ fn take(
         Content::Whole { want, digest, attributes, data } => {
             (want, receiver.whole_file(want, digest, &attributes, &data))
         }
+        Content::End { want, digest, attributes, .. }
+            if checker.take(want, digest, &attributes) =>
+        {
+            (want, Ok(Step::Dropped))
+        }
         Content::End { want, size_bytes, digest, attributes } => {
             (want, receiver.end(want, size_bytes, digest, attributes, now))
         }
         Content::Failed { want, failure } => {
             let taken = receiver.failed(want, now).map(|()| Step::Dropped);
+            checker.forget(want);
             if let Some(entry) = finisher.land(want) {
                 finisher.failed(entry, Fault::lasting(failure));
             }

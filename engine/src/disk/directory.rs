@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quicopy_protocol::limits::LINK_TARGET_BYTES_MAX;
-use quicopy_protocol::meta::Attribute;
 use quicopy_protocol::path::{Name, RelPath};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::metadata::{Ignored, MetaChange};
 use super::stat::{DiskKind, Stat};
 use super::unix::{list, meta, resolve, stat};
 
@@ -219,22 +217,14 @@ impl DirHandle {
         Ok(rustix::fs::symlinkat(target, self, name.as_bytes())?)
     }
 
-    /// Gives a file of this directory a second name in `into`, at a name that is free.
+    /// Gives a file of this directory another name in `into`, one that is free.
     ///
     /// # Errors
-    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links, `EXDEV` across file
-    /// systems.
-    pub fn link_into(&self, name: &Name, into: &Self, second: &Name) -> io::Result<()> {
-        let (name, second) = (name.as_bytes(), second.as_bytes());
-        Ok(rustix::fs::linkat(self, name, into, second, AtFlags::empty())?)
-    }
-
-    /// Gives a file of this directory a second name in it, as [`link_into`](Self::link_into).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn link(&self, name: &Name, second: &Name) -> io::Result<()> {
-        self.link_into(name, self, second)
+    /// As `linkat`: `EEXIST` when the name is taken, `EPERM` where the file system knows no hard links, `EXDEV` where `into` is
+    /// on another one, `EMLINK` when it has too many names.
+    pub fn link(&self, name: &Name, into: &Self, other: &Name) -> io::Result<()> {
+        let (name, other) = (name.as_bytes(), other.as_bytes());
+        Ok(rustix::fs::linkat(self, name, into, other, AtFlags::empty())?)
     }
 
     /// Lets the owner list and change the directory `name` of this one, which `found` describes. Only where nobody else can put
@@ -305,59 +295,6 @@ impl DirHandle {
         let (from, to) = (from.as_bytes(), to.as_bytes());
         Ok(rustix::fs::renameat_with(self, from, into, to, flags)?)
     }
-
-    /// Sets metadata of the file, directory or link `name`; `attributes`, if given, replace its `user.*` attributes.
-    ///
-    /// # Errors
-    /// The entry cannot be opened, or a part cannot be set. Attributes cannot be set on a link: they are ignored there.
-    pub fn set_meta(
-        &self,
-        name: &Name,
-        change: &MetaChange,
-        attributes: Option<&[Attribute]>,
-    ) -> io::Result<Ignored> {
-        let found = self.stat(name)?.ok_or(Errno::NOENT)?;
-        match found.kind {
-            DiskKind::File => {
-                let (file, _) = self.open_file_for_read(name)?;
-                meta::set(&file, change, attributes)
-            }
-            DiskKind::Directory => self.open_dir(name)?.set_own_meta(change, attributes),
-            DiskKind::Link => {
-                self.set_link_meta(name, change)?;
-                let attributes = attributes.is_some_and(|attributes| !attributes.is_empty());
-                Ok(Ignored { attributes, ..Ignored::default() })
-            }
-            DiskKind::Special => Err(Errno::INVAL.into()),
-        }
-    }
-
-    fn set_link_meta(&self, name: &Name, change: &MetaChange) -> io::Result<()> {
-        let name = name.as_bytes();
-        if let Some((owner, group)) = change.owner {
-            let (owner, group) =
-                (rustix::fs::Uid::from_raw(owner), rustix::fs::Gid::from_raw(group));
-            let flags = AtFlags::SYMLINK_NOFOLLOW;
-            rustix::fs::chownat(self, name, Some(owner), Some(group), flags)?;
-        }
-        if let Some(modified) = change.modified {
-            let times = meta::times(modified);
-            rustix::fs::utimensat(self, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        Ok(())
-    }
-
-    /// Sets metadata of this directory itself; its time comes after everything in it is done.
-    ///
-    /// # Errors
-    /// A part cannot be set.
-    pub fn set_own_meta(
-        &self,
-        change: &MetaChange,
-        attributes: Option<&[Attribute]>,
-    ) -> io::Result<Ignored> {
-        meta::set(self, change, attributes)
-    }
 }
 
 impl AsFd for DirHandle {
@@ -373,8 +310,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use crate::disk::Share;
-    use quicopy_protocol::meta::Timestamp;
+    use crate::disk::{MetaChange, Share};
 
     fn name(text: &str) -> Name {
         Name::new(text.as_bytes()).unwrap()
@@ -418,21 +354,11 @@ mod tests {
     }
 
     #[test]
-    fn metadata_goes_to_the_link_itself_and_special_bits_nowhere() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = open(&temp);
-        fs::write(temp.path().join("file"), "x").unwrap();
-        symlink("file", temp.path().join("link")).unwrap();
-        let before = dir.stat(&name("file")).unwrap();
-        let modified = Timestamp { seconds: -5, nanos: 7 };
-        let change =
-            MetaChange { mode: Some(0o6711), modified: Some(modified), ..MetaChange::default() };
-        dir.set_meta(&name("link"), &change, None).unwrap();
-        assert_eq!(dir.stat(&name("file")).unwrap(), before);
-        assert_eq!(dir.stat(&name("link")).unwrap().unwrap().modified, modified);
-        dir.set_meta(&name("file"), &change, None).unwrap();
-        let after = dir.stat(&name("file")).unwrap().unwrap();
-        assert_eq!((after.mode, after.modified), (0o711, modified));
+    fn a_mount_point_is_known_for_one() {
+        let root = Share::open(std::path::Path::new("/")).unwrap();
+        if let Ok(Some(found)) = root.root().stat(&name("proc")) {
+            assert_eq!(root.root().is_mount_point(&found), found.inode == 1);
+        }
     }
 
     #[test]
@@ -447,14 +373,6 @@ mod tests {
         made.set_own_meta(&change, None).unwrap();
         assert_eq!(mode(&temp), 0o755);
         assert!(open(&temp).make_dir(&name("d"), NewDirMode::Closed).is_err());
-    }
-
-    #[test]
-    fn a_mount_point_is_known_for_one() {
-        let root = Share::open(std::path::Path::new("/")).unwrap();
-        if let Ok(Some(found)) = root.root().stat(&name("proc")) {
-            assert_eq!(root.root().is_mount_point(&found), found.inode == 1);
-        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn set_file_meta(
     attributes: &[Attribute],
 ) -> io::Result<Ignored> {
     // A new file has no attributes to remove but an access list that it may have inherited: most need no look.
-    let needs_none = attributes.is_empty() && !change.access_lists;
+    let needs_none = attributes.is_empty() && !change.scope.has_access_lists();
     meta::set(file, change, (!needs_none).then_some(attributes))
 }
 
@@ -43,6 +43,11 @@ pub(crate) fn clear_range(file: &File, offset: u64, length: u64) -> io::Result<(
         Err(Errno::NOTSUP | Errno::NOSYS) => {}
         Err(error) => return Err(error.into()),
     }
+    write_zeros(file, offset, length)
+}
+
+/// Writes zeros that take space.
+pub(crate) fn write_zeros(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let zeros = vec![0; 64 << 10];
     let end = offset + length;
     let mut at = offset;
@@ -52,6 +57,12 @@ pub(crate) fn clear_range(file: &File, offset: u64, length: u64) -> io::Result<(
         at += step;
     }
     Ok(())
+}
+
+/// Asks the kernel to keep none of the file in memory. What is not yet on the disk it begins to write.
+pub(crate) fn leave_cache(file: &File) {
+    // Advice: a file system that knows none loses nothing.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::meta::{Attribute, Meta, Timestamp};
 use quicopy_protocol::options::CopyFlags;
 
@@ -17,8 +18,84 @@ pub struct MetaChange {
     pub owner: Option<(u32, u32)>,
     /// Last write time; the last access time is never touched.
     pub modified: Option<Timestamp>,
-    /// Whether POSIX access lists among the attributes are set; otherwise they are ignored.
-    pub access_lists: bool,
+    /// Which extended attributes are set; the others are ignored.
+    pub scope: Scope,
+    /// DOS attributes that it gets, and then loses, whatever the source has.
+    pub dos: DosChange,
+}
+
+/// Which extended attributes are set at all. `security.*`, `trusted.*` and the rest of `system.*` would give a sender more
+/// than the share.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scope {
+    /// `user.*`
+    #[default]
+    User,
+    /// `user.*` and POSIX access lists.
+    UserAndAccessLists,
+    /// POSIX access lists.
+    AccessLists,
+}
+
+impl Scope {
+    /// Whether access lists are in it.
+    pub(super) fn has_access_lists(self) -> bool {
+        matches!(self, Self::UserAndAccessLists | Self::AccessLists)
+    }
+
+    /// Whether an attribute is in it.
+    pub fn holds(self, attribute: &Attribute) -> bool {
+        let name = &*attribute.name;
+        if name.contains(&0) {
+            return false;
+        }
+        match name.strip_prefix(b"user.") {
+            Some(rest) => self != Self::AccessLists && !rest.is_empty(),
+            None => {
+                self.has_access_lists()
+                    && matches!(name, b"system.posix_acl_access" | b"system.posix_acl_default")
+            }
+        }
+    }
+}
+
+/// DOS attributes to add (`/A+`) and, after that, to remove (`/A-`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct DosChange {
+    /// Added.
+    pub add: DosAttributes,
+    /// Removed.
+    pub remove: DosAttributes,
+}
+
+impl DosChange {
+    const READ_ONLY: DosAttributes = DosAttributes::READ_ONLY;
+
+    /// The set after the change.
+    pub(super) fn apply(self, attributes: DosAttributes) -> DosAttributes {
+        attributes.with(self.add).without(self.remove)
+    }
+
+    /// The permission bits after the change: nobody may write to what is read-only, and what is not its owner may.
+    pub(super) fn apply_to_mode(self, mode: u16) -> u16 {
+        if self.remove.intersects(Self::READ_ONLY) {
+            mode | 0o200
+        } else if self.add.intersects(Self::READ_ONLY) {
+            mode & !0o222
+        } else {
+            mode
+        }
+    }
+
+    /// Whether it concerns the permission bits.
+    pub(super) fn sets_mode(self) -> bool {
+        self.add.with(self.remove).intersects(Self::READ_ONLY)
+    }
+
+    /// Whether it concerns more than the permission bits.
+    pub(super) fn sets_others(self) -> bool {
+        !self.add.with(self.remove).without(Self::READ_ONLY).is_empty()
+    }
 }
 
 impl MetaChange {
@@ -28,13 +105,20 @@ impl MetaChange {
             mode: flags.attributes.then_some(source.mode & MODE_MAX),
             owner: (flags.owner && may_own).then_some((source.owner, source.group)),
             modified: flags.times.then_some(source.modified),
-            access_lists: flags.security && may_own,
+            scope: match flags.security && may_own {
+                true => Scope::UserAndAccessLists,
+                false => Scope::User,
+            },
+            dos: DosChange::default(),
         }
     }
 
     /// Whether there is nothing to set.
     pub fn is_empty(&self) -> bool {
-        self.mode.is_none() && self.owner.is_none() && self.modified.is_none()
+        self.mode.is_none()
+            && self.owner.is_none()
+            && self.modified.is_none()
+            && self.dos == DosChange::default()
     }
 }
 
@@ -51,21 +135,6 @@ impl Ignored {
     /// What either left out.
     pub fn or(self, other: Self) -> Self {
         Self { attributes: self.attributes || other.attributes, mode: self.mode || other.mode }
-    }
-}
-
-/// Whether an attribute may be set at all: `user.*`, and POSIX access lists when asked for. `security.*`, `trusted.*` and
-/// the rest of `system.*` would give a sender more than the share.
-pub fn is_allowed(attribute: &Attribute, access_lists: bool) -> bool {
-    let name = &*attribute.name;
-    if name.contains(&0) {
-        return false;
-    }
-    match name.strip_prefix(b"user.") {
-        Some(rest) => !rest.is_empty(),
-        None => {
-            access_lists && matches!(name, b"system.posix_acl_access" | b"system.posix_acl_default")
-        }
     }
 }
 
@@ -91,21 +160,24 @@ fn umask() -> u16 {
 mod tests {
     use super::*;
 
-    fn check(name: &str, access_lists: bool, allowed: bool) {
+    fn check(name: &str, scope: Scope, allowed: bool) {
         let attribute = Attribute { name: name.as_bytes().into(), value: Box::default() };
-        assert_eq!(is_allowed(&attribute, access_lists), allowed, "{name}");
+        assert_eq!(scope.holds(&attribute), allowed, "{name}");
     }
 
     #[test]
     fn only_user_attributes_pass_and_access_lists_when_asked_for() {
-        check("user.comment", false, true);
-        check("user.", false, false);
-        check("user.a\0b", false, false);
-        check("security.capability", true, false);
-        check("trusted.overlay.opaque", true, false);
-        check("system.posix_acl_access", false, false);
-        check("system.posix_acl_access", true, true);
-        check("system.nfs4_acl", true, false);
+        let (user, both, lists) = (Scope::User, Scope::UserAndAccessLists, Scope::AccessLists);
+        check("user.comment", user, true);
+        check("user.comment", lists, false);
+        check("user.", user, false);
+        check("user.a\0b", user, false);
+        check("security.capability", both, false);
+        check("trusted.overlay.opaque", both, false);
+        check("system.posix_acl_access", user, false);
+        check("system.posix_acl_access", both, true);
+        check("system.posix_acl_default", lists, true);
+        check("system.nfs4_acl", both, false);
     }
 
     #[test]
@@ -114,8 +186,20 @@ mod tests {
         let all = MetaChange::new(&source, CopyFlags { owner: true, ..CopyFlags::DAT }, true);
         assert_eq!((all.mode, all.owner), (Some(0o755), Some((5, 6))));
         let owning = CopyFlags { owner: true, security: true, ..CopyFlags::NONE };
-        assert!(MetaChange::new(&source, owning, true).access_lists);
+        assert_eq!(MetaChange::new(&source, owning, true).scope, Scope::UserAndAccessLists);
         let no_right = MetaChange::new(&source, owning, false);
-        assert!(no_right.is_empty() && !no_right.access_lists);
+        assert!(no_right.is_empty() && no_right.scope == Scope::User);
+    }
+
+    #[test]
+    fn dos_attributes_are_added_and_then_removed() {
+        let letters = |text: &str| DosAttributes::parse(text).unwrap_or_default();
+        let change = |add, remove| DosChange { add: letters(add), remove: letters(remove) };
+        assert_eq!(change("AH", "HS").apply(letters("SR")), letters("RA"));
+        assert_eq!(change("R", "").apply_to_mode(0o664), 0o444);
+        assert_eq!(change("", "R").apply_to_mode(0o444), 0o644);
+        assert_eq!(change("R", "R").apply_to_mode(0o444), 0o644);
+        assert!(change("R", "").sets_mode() && !change("R", "").sets_others());
+        assert!(change("", "SH").sets_others() && !change("", "SH").sets_mode());
     }
 }

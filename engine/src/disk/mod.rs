@@ -8,6 +8,7 @@
 //! - [`private`]: the folder that is ours alone, its lock, and the sweep of what dead jobs left there
 //! - [`identity`]: what tells one share from another
 //! - [`directory`]: handles of directories: listing, looking, making and removing entries
+//! - `setting`: giving entries their metadata
 //! - `file`: what is done with open files
 //! - [`metadata`]: what is set on an entry, and what of it is refused
 //! - [`space`]: how many bytes are left, and promising them to files that come in
@@ -20,6 +21,7 @@ pub(crate) mod file;
 pub mod identity;
 pub mod metadata;
 pub mod private;
+mod setting;
 pub mod share;
 pub mod space;
 pub mod stat;

@@ -139,8 +139,11 @@ impl Share {
 
     /// Whether another process works in the share: its private folder is there, and locked. Makes nothing.
     pub fn is_in_use(&self) -> bool {
-        let is_there = self.root.stat(&own_name(PRIVATE_DIR)).is_ok_and(|found| found.is_some());
-        is_there && matches!(self.private(), Err(ShareError::Locked))
+        self.has_private() && matches!(self.private(), Err(ShareError::Locked))
+    }
+
+    fn has_private(&self) -> bool {
+        self.root.stat(&own_name(PRIVATE_DIR)).is_ok_and(|found| found.is_some())
     }
 
     /// Opens a job's root; `None` if there is nothing at `path`.
@@ -176,13 +179,15 @@ impl Share {
 
     /// Removes partial files that no job came back for within `age_max`, with their records; returns how many.
     ///
-    /// `now` is the wall clock: do not call this while it is in doubt.
+    /// `now` is the wall clock: do not call this while it is in doubt. Makes no private folder.
     ///
     /// # Errors
     /// The private folder cannot be used or read.
     pub fn sweep(&self, age_max: Duration, now: Timestamp) -> Result<u64, ShareError> {
-        let private = self.private()?;
-        private.remove_old(age_max, now).map_err(ShareError::Private)
+        if !self.has_private() {
+            return Ok(0);
+        }
+        self.private()?.remove_old(age_max, now).map_err(ShareError::Private)
     }
 
     /// Removes the private folder if nothing is in it: after a job on a local destination.
@@ -281,6 +286,7 @@ mod tests {
         let share = Arc::new(Share::open_or_make(&temp.path().join("new/share")).unwrap());
         let path = RelPath::parse(b"a/b").unwrap();
         assert!(share.tree(&path).unwrap().is_none());
+        assert_eq!(share.sweep(PARTIAL_AGE_MAX, Timestamp::default()).unwrap(), 0);
         let made = share.make_tree(&path).unwrap();
         let found = share.tree(&path).unwrap().unwrap();
         assert_eq!(made.root.inode(), found.root.inode());

@@ -3,6 +3,7 @@
 use quicopy_protocol::meta::{Kind, Timestamp};
 
 use crate::compare::Present;
+use crate::disk::Stat;
 
 /// Bytes of an encoded record, all numbers little-endian: size (8), modified seconds (8) and nanoseconds (4), inode (8),
 /// changed seconds (8) and nanoseconds (4).
@@ -30,6 +31,17 @@ impl From<&Present> for Record {
             modified: present.modified,
             inode: present.inode,
             changed: present.changed,
+        }
+    }
+}
+
+impl From<&Stat> for Record {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            size_bytes: stat.size_bytes,
+            modified: stat.modified,
+            inode: stat.inode,
+            changed: stat.changed,
         }
     }
 }
@@ -96,9 +108,12 @@ mod tests {
             size_bytes: RECORD.size_bytes,
             modified: RECORD.modified,
             mode: 0o644,
+            owner: 0,
+            group: 0,
             device: 1,
             inode: RECORD.inode,
             changed: RECORD.changed,
+            links: 1,
             mounted: false,
         }
     }

@@ -84,7 +84,7 @@ pub struct UnsortedListing {
 /// What the sender skipped is neither copied nor extra. Only a complete listing makes anything extra. `/XX` leaves extras
 /// out altogether. A file that no pattern includes is named only with `/X`; a directory that only the destination has is
 /// extra whatever the patterns are. On the last level of `/LEV` such directories are not looked at; in a job without
-/// `/S` and `/E` they are named but stay (as [`Kept::NotIncluded`]): Robocopy's own behaviour is not documented there, and
+/// `/S` and `/E` they are named but stay (as [`Kept::NotIncluded`](quicopy_protocol::verdict::Kept::NotIncluded)): Robocopy's own behaviour is not documented there, and
 /// keeping loses nothing.
 ///
 /// # Errors

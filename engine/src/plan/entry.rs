@@ -4,6 +4,7 @@ use quicopy_protocol::meta::{Entry, Kind, Skip};
 use quicopy_protocol::verdict::{Action, FileClass};
 
 use super::protect::{Protection, Site};
+use super::stays::instead_of_skip;
 use super::{Rules, decide};
 use crate::compare::{Listed, classify};
 
@@ -42,6 +43,11 @@ impl Judgement {
             |listed: &Listed| Protection::of(rules, site, listed) != Protection::Open;
         if is_exchange && there.is_some_and(is_protected) {
             action = Action::Mismatch;
+        }
+        if action == Action::Skip
+            && let Some(present) = present
+        {
+            action = instead_of_skip(policy, class, entry, present);
         }
         Some(Self { class, action, conflict })
     }

@@ -1,7 +1,7 @@
 //! What follows from comparing: the action for one class ([`decide()`]), and everything about one directory
 //! ([`plan_directory`]), as pure functions.
 //!
-//! `entry` judges what the source has, `extra` what only the destination has; `protect` says what neither may touch, and
+//! `entry` judges what the source has (`stays`: where its class is left alone), `extra` what only the destination has; `protect` says what neither may touch, and
 //! `directory` puts them together.
 
 mod decide;
@@ -12,6 +12,7 @@ mod protect;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod sample;
+mod stays;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -122,9 +122,12 @@ pub(crate) fn present(kind: Kind, meta: &Meta) -> Present {
         size_bytes: meta.size_bytes,
         modified: meta.modified,
         mode: meta.mode,
+        owner: meta.owner,
+        group: meta.group,
         device: 1,
         inode: 1,
         changed: meta.modified,
+        links: 1,
         mounted: false,
     }
 }

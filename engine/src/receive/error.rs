@@ -73,6 +73,16 @@ pub enum ReceiveError {
         /// What the received bytes hash to.
         actual: Digest,
     },
+    /// What was written is not what the disk gives back. The partial is gone; the next try begins from 0.
+    #[error(
+        "the disk gives back other bytes than were written: {actual} instead of {expected}; check the disk"
+    )]
+    ReadBack {
+        /// What the content hashes to.
+        expected: Digest,
+        /// What was read back hashes to.
+        actual: Digest,
+    },
     /// Its parts came in such an order that keeping track would take too much memory. The next try goes in order.
     #[error("its parts came in too many pieces")]
     TooScattered,
@@ -89,7 +99,10 @@ impl ReceiveError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Disk(error) | Self::Metadata(error) => fault::is_transient(error),
-            Self::Full { .. } | Self::WholeDigest { .. } | Self::TooScattered => true,
+            Self::Full { .. }
+            | Self::WholeDigest { .. }
+            | Self::ReadBack { .. }
+            | Self::TooScattered => true,
             Self::Violation(_)
             | Self::Reserved
             | Self::Share(_)
@@ -117,7 +130,9 @@ impl ReceiveError {
                 Failure::new(Operation::CopyFile, code(Errno::IO), reason)
             }
             // Source: ERROR_CRC of winerror.h.
-            Self::WholeDigest { .. } => Failure::new(Operation::CopyFile, 23, self.to_string()),
+            Self::WholeDigest { .. } | Self::ReadBack { .. } => {
+                Failure::new(Operation::CopyFile, 23, self.to_string())
+            }
             Self::Reserved | Self::Share(_) => {
                 Failure::new(Operation::CopyFile, code(Errno::ACCESS), self.to_string())
             }

@@ -14,10 +14,11 @@ use super::coverage::Coverage;
 use super::error::{ReceiveError, Violation};
 use super::hashing::InOrder;
 use super::lists::{Lacking, Lists};
+use super::on_disk::check_on_disk;
 use super::partial::Partial;
 use super::target::Target;
 use crate::chunk::Params;
-use crate::disk::file::{clear_range, set_file_meta};
+use crate::disk::file::{clear_range, set_file_meta, write_zeros};
 use crate::disk::space::Promise;
 use crate::disk::{DiskKind, Ignored};
 use crate::journal::Claim;
@@ -106,7 +107,9 @@ impl Large {
     pub(super) fn hole(&mut self, offset: u64, length: u64) -> Result<(), ReceiveError> {
         self.coverage.insert(offset, length)?;
         self.promise.take_hole(length);
-        if self.has_old_bytes {
+        if self.target.writing.dense {
+            write_zeros(&self.partial.file, offset, length).map_err(ReceiveError::Disk)?;
+        } else if self.has_old_bytes {
             clear_range(&self.partial.file, offset, length).map_err(ReceiveError::Disk)?;
         }
         self.origins.hole_bytes += length;
@@ -243,6 +246,7 @@ impl Large {
         if actual != announced {
             return Err(ReceiveError::WholeDigest { announced, actual });
         }
+        check_on_disk(&self.partial.file, self.target.writing, self.target.size_bytes, actual)?;
         let ignored = set_file_meta(&self.partial.file, &self.target.full_change(), attributes)
             .map_err(ReceiveError::Metadata)?;
         crate::crash_point!("agent_metadata_set");

@@ -16,7 +16,7 @@
 //! - [`basis`]: bytes that the destination has already
 //! - [`partial`]: the partial file, found again or made
 //! - [`small`], [`large`]: one file each
-//! - [`receiver`]: all files of a job
+//! - `slot`: one of them as a wish, its lock and its checkpoints; [`receiver`]: all files of a job
 //! - [`error`]: what can go wrong, and whose fault it is
 
 pub mod basis;
@@ -25,8 +25,10 @@ pub mod error;
 pub mod hashing;
 pub mod large;
 pub mod lists;
+mod on_disk;
 pub mod partial;
 pub mod receiver;
+mod slot;
 pub mod small;
 pub mod target;
 

@@ -1,25 +1,25 @@
 //! All files of one job on their way in.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use quicopy_protocol::limits::{ATTRIBUTES_BYTES_MAX, WHOLE_FILE_BYTES_MAX};
 use quicopy_protocol::meta::{Attribute, Digest, WantId};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::Basis;
 
 use super::error::{ReceiveError, Violation};
 use super::large::Large;
 use super::lists::Lacking;
 use super::partial::{Key, Partial};
+use super::slot::{Disk, Slot, State, Taken, lock};
 use super::small;
 use super::target::Target;
 use crate::commit::{Displaced, Ready};
 use crate::disk::space::{Ledger, Space};
-use crate::disk::{Durable, Share, Tree};
+use crate::disk::{DirHandle, Durable, Stat, Tree};
 use crate::journal::Sidecar;
-use crate::journal::sidecar::AppendError;
 
 /// What follows from a frame.
 #[derive(Debug)]
@@ -44,36 +44,18 @@ pub struct Answer {
 /// Receives the files of one job. Frames may be handed in from several threads, also those of one file.
 #[derive(Debug)]
 pub struct Receiver {
-    share: Arc<Share>,
-    durable: Arc<Durable>,
+    disk: Disk,
     root: RelPath,
     peer: Box<[u8]>,
     ledger: Ledger,
     files: Mutex<HashMap<WantId, Arc<Slot>>>,
 }
 
-/// One wish. Locks are taken in the order `record`, `state`, and never the other way round.
-#[derive(Debug)]
-struct Slot {
-    // Held while a checkpoint is under way, during which the file goes on receiving.
-    record: Mutex<Option<Sidecar>>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-enum State {
-    Small(Box<Target>),
-    Large(Box<Large>),
-    /// Given up; what still arrives is dropped.
-    Ended,
-}
-
 impl Receiver {
     /// For one job with its root at `tree`. `peer` is the sender's fingerprint: partial files belong to it.
     pub fn new(tree: &Tree, peer: &[u8], durable: Arc<Durable>) -> Self {
         Self {
-            share: Arc::clone(&tree.share),
-            durable,
+            disk: Disk { share: Arc::clone(&tree.share), durable },
             root: tree.path.clone(),
             peer: peer.into(),
             ledger: Ledger::default(),
@@ -94,8 +76,7 @@ impl Receiver {
             let basis = large.basis();
             (State::Large(Box::new(large)), record, basis)
         };
-        let slot = Slot { record: Mutex::new(record), state: Mutex::new(state) };
-        let before = lock(&self.files).insert(want, Arc::new(slot));
+        let before = lock(&self.files).insert(want, Arc::new(Slot::new(state, record)));
         assert!(before.is_none(), "a wish is opened once");
         Ok(basis)
     }
@@ -105,9 +86,9 @@ impl Receiver {
         target: Target,
         now: Instant,
     ) -> Result<(Large, Option<Sidecar>), ReceiveError> {
-        let private = self.share.private()?;
+        let private = self.disk.share.private()?;
         let key = Key::new(&self.peer, &self.root, &target.path);
-        let mut partial = Partial::open(&self.share, &private, &target.dir, &target.path, key)
+        let mut partial = Partial::open(&self.disk.share, &private, &target.dir, &target.path, key)
             .map_err(ReceiveError::Disk)?;
         if let Err(error) = partial.file.set_len(target.size_bytes) {
             partial.discard();
@@ -133,24 +114,16 @@ impl Receiver {
     ) -> Result<Step, ReceiveError> {
         let slot = self.slot(want)?;
         check_attributes(attributes)?;
-        let target = match &mut *lock(&slot.state) {
-            State::Large(_) => return Err(Violation::WrongFrame.into()),
-            state => match std::mem::replace(state, State::Ended) {
-                State::Small(target) => *target,
-                State::Large(_) | State::Ended => {
-                    self.forget(want);
-                    return Ok(Step::Dropped);
-                }
-            },
-        };
+        let target = slot.take_small()?;
         self.forget(want);
+        let Some(target) = target else { return Ok(Step::Dropped) };
         if data.len() as u64 != target.size_bytes {
             return Err(Violation::Size.into());
         }
         if Digest::of(data) != digest {
             return Err(Violation::Digest.into());
         }
-        self.write_small(target, (digest, data), attributes).map(|ready| Step::Ready(ready.into()))
+        self.write_small(*target, (digest, data), attributes).map(|ready| Step::Ready(ready.into()))
     }
 
     /// Makes a file without content that no frame brings (`/CREATE`).
@@ -168,8 +141,24 @@ impl Receiver {
     /// It cannot be made.
     pub fn link(&self, target: Target, text: &[u8]) -> Result<Ready, ReceiveError> {
         self.check(&target)?;
-        let private = self.share.private()?;
-        small::make_link(&self.share, &private, target, text)
+        let private = self.disk.share.private()?;
+        small::make_link(&self.disk.share, &private, target, text)
+    }
+
+    /// Makes another name of the file `first` in `dir`, which is as `found`.
+    ///
+    /// # Errors
+    /// It cannot be made: another file system, or too many names.
+    pub fn hard_link(
+        &self,
+        target: Target,
+        dir: &DirHandle,
+        first: &Name,
+        found: &Stat,
+    ) -> Result<Ready, ReceiveError> {
+        self.check(&target)?;
+        let private = self.disk.share.private()?;
+        small::make_hard_link(&self.disk.share, &private, target, (dir, first, found))
     }
 
     fn write_small(
@@ -179,8 +168,15 @@ impl Receiver {
         attributes: &[Attribute],
     ) -> Result<Ready, ReceiveError> {
         self.check(&target)?;
-        let private = self.share.private()?;
-        small::write_file(&self.share, &private, &self.durable, target, content, attributes)
+        let private = self.disk.share.private()?;
+        small::write_file(
+            &self.disk.share,
+            &private,
+            &self.disk.durable,
+            target,
+            content,
+            attributes,
+        )
     }
 
     /// Takes one chunk of a large file.
@@ -269,7 +265,7 @@ impl Receiver {
     pub fn failed(&self, want: WantId, now: Instant) -> Result<(), ReceiveError> {
         let slot = self.slot(want)?;
         self.forget(want);
-        self.close(&slot, now);
+        slot.close(&self.disk, now);
         Ok(())
     }
 
@@ -277,7 +273,7 @@ impl Receiver {
     pub fn park(&self, now: Instant) {
         let slots = std::mem::take(&mut *lock(&self.files));
         for slot in slots.into_values() {
-            self.close(&slot, now);
+            slot.close(&self.disk, now);
         }
     }
 
@@ -289,13 +285,14 @@ impl Receiver {
         now: Instant,
         take: impl FnOnce(&mut Large) -> Result<(), ReceiveError>,
     ) -> Result<Step, ReceiveError> {
-        match self.hand_in(slot, now, take) {
+        match slot.hand_in(&self.disk, now, take) {
             Ok(Taken::More) => Ok(Step::More),
             Ok(Taken::Dropped) => Ok(Step::Dropped),
             Ok(Taken::CheckpointDue) => {
                 // One that is under way already will do.
                 if let Ok(mut record) = slot.record.try_lock() {
-                    self.checkpoint(slot, &mut record, now).inspect_err(|_| self.discard(slot))?;
+                    slot.checkpoint(&self.disk, &mut record, now)
+                        .inspect_err(|_| slot.discard())?;
                 }
                 Ok(Step::More)
             }
@@ -308,34 +305,9 @@ impl Receiver {
             }
             Err(error @ ReceiveError::Violation(_)) => Err(error),
             Err(error) => {
-                self.discard(slot);
+                slot.discard();
                 Err(error)
             }
-        }
-    }
-
-    fn hand_in(
-        &self,
-        slot: &Slot,
-        now: Instant,
-        take: impl FnOnce(&mut Large) -> Result<(), ReceiveError>,
-    ) -> Result<Taken, ReceiveError> {
-        let mut state = lock(&slot.state);
-        let large = match &mut *state {
-            State::Large(large) => large,
-            State::Small(_) => return Err(Violation::WrongFrame.into()),
-            State::Ended => return Ok(Taken::Dropped),
-        };
-        self.check_share()?;
-        take(large)?;
-        if large.is_complete()
-            && let State::Large(large) = std::mem::replace(&mut *state, State::Ended)
-        {
-            return Ok(Taken::Complete(large));
-        }
-        match &*state {
-            State::Large(large) if large.is_checkpoint_due(now) => Ok(Taken::CheckpointDue),
-            State::Large(_) | State::Small(_) | State::Ended => Ok(Taken::More),
         }
     }
 
@@ -344,7 +316,7 @@ impl Receiver {
         let origins = large.origins();
         let Large { target, partial: Partial { dir, name, file, stat, record, .. }, .. } = *large;
         Ok(Ready {
-            covered: small::covered(&self.share, &self.durable, &target.dir, file),
+            covered: small::covered(&self.disk.share, &self.disk.durable, &target.dir, file),
             from: Displaced { dir, name },
             record: Some(record),
             size_bytes: target.size_bytes,
@@ -354,86 +326,11 @@ impl Receiver {
         })
     }
 
-    /// Makes durable what was written, and then records it.
-    fn checkpoint(
-        &self,
-        slot: &Slot,
-        record: &mut Option<Sidecar>,
-        now: Instant,
-    ) -> Result<(), ReceiveError> {
-        let (file, claims, start, dirs) = {
-            let State::Large(large) = &mut *lock(&slot.state) else { return Ok(()) };
-            let (file, claims) = large.take_unrecorded(now);
-            let start = large.partial.start(&large.target.path, large.target.size_bytes);
-            (file, claims, start, (large.partial.dir.clone(), large.partial.record.clone()))
-        };
-        if claims.is_empty() {
-            return Ok(());
-        }
-        let syncs = self.durable.syncs();
-        let lost = |error| {
-            self.share.mark_degraded();
-            ReceiveError::Sync(error)
-        };
-        syncs.data(&file).map_err(lost)?;
-        crate::crash_point!("agent_checkpoint_data_synced");
-        let (dir, (record_dir, record_name)) = dirs;
-        let is_new = record.is_none();
-        let sidecar = match record {
-            Some(sidecar) => sidecar,
-            None => record.insert(
-                Sidecar::create(&record_dir, &record_name, &start).map_err(ReceiveError::Disk)?,
-            ),
-        };
-        sidecar.append(&claims, syncs).map_err(|error| match error {
-            AppendError::Write(error) => ReceiveError::Disk(error),
-            AppendError::Sync(error) => lost(error),
-        })?;
-        if is_new {
-            syncs.directory(&record_dir).map_err(lost)?;
-            if dir.inode() != record_dir.inode() {
-                syncs.directory(&dir).map_err(lost)?;
-            }
-        }
-        crate::crash_point!("agent_checkpoint_recorded");
-        Ok(())
-    }
-
-    /// Ends a wish, keeping what a later try can go on with.
-    fn close(&self, slot: &Slot, now: Instant) {
-        let mut record = lock(&slot.record);
-        if !self.share.is_degraded()
-            && let Err(error) = self.checkpoint(slot, &mut record, now)
-        {
-            tracing::warn!(%error, "the last part of a partial file cannot be kept");
-        }
-        // What was recorded earlier stands, unless a sync failed.
-        let kept = record.is_some() && !self.share.is_degraded();
-        let state = std::mem::replace(&mut *lock(&slot.state), State::Ended);
-        if let State::Large(large) = state
-            && !kept
-        {
-            large.discard();
-        }
-    }
-
-    /// Ends a wish and removes what came of it.
-    fn discard(&self, slot: &Slot) {
-        let state = std::mem::replace(&mut *lock(&slot.state), State::Ended);
-        if let State::Large(large) = state {
-            large.discard();
-        }
-    }
-
     fn check(&self, target: &Target) -> Result<(), ReceiveError> {
         if target.name.is_reserved() {
             return Err(ReceiveError::Reserved);
         }
-        self.check_share()
-    }
-
-    fn check_share(&self) -> Result<(), ReceiveError> {
-        if self.share.is_degraded() { Err(ReceiveError::Degraded) } else { Ok(()) }
+        self.disk.check()
     }
 
     fn slot(&self, want: WantId) -> Result<Arc<Slot>, Violation> {
@@ -445,20 +342,7 @@ impl Receiver {
     }
 }
 
-/// What a large file made of a frame.
-enum Taken {
-    More,
-    Dropped,
-    CheckpointDue,
-    Complete(Box<Large>),
-}
-
 fn check_attributes(attributes: &[Attribute]) -> Result<(), Violation> {
     let bytes: usize = attributes.iter().map(|one| one.name.len() + one.value.len()).sum();
     if bytes > ATTRIBUTES_BYTES_MAX { Err(Violation::Attributes) } else { Ok(()) }
-}
-
-/// A thread that panicked while it held the lock left a state that is no worse than any other: every byte is checked at the end.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,11 +10,12 @@ use quicopy_protocol::path::Name;
 use quicopy_protocol::verdict::Origins;
 
 use super::error::ReceiveError;
+use super::on_disk::check_on_disk;
 use super::target::Target;
 use crate::commit::place::Covered;
 use crate::commit::{Displaced, Ready};
 use crate::disk::file::{set_file_meta, stat_of_file};
-use crate::disk::{DirHandle, Durable, Ignored, Placement, PrivateDir, Share};
+use crate::disk::{DirHandle, Durable, Ignored, Placement, PrivateDir, Share, Stat};
 use quicopy_protocol::options::Durability;
 
 /// Writes a file whose content is at hand and has been checked.
@@ -33,6 +34,7 @@ pub(super) fn write_file(
     let write = || -> Result<(Ignored, u64), ReceiveError> {
         file.write_all_at(data, 0).map_err(ReceiveError::Disk)?;
         crate::crash_point!("agent_chunk_written");
+        check_on_disk(&file, target.writing, target.size_bytes, digest)?;
         let ignored = set_file_meta(&file, &target.full_change(), attributes)
             .map_err(ReceiveError::Metadata)?;
         crate::crash_point!("agent_metadata_set");
@@ -74,6 +76,20 @@ pub(super) fn make_link(
         }
         Err(error) => Err(give_up(&dir, &name, error)),
     }
+}
+
+/// Makes another name of a file that is there; its metadata is the file's.
+pub(super) fn make_hard_link(
+    share: &Share,
+    private: &PrivateDir,
+    target: Target,
+    (from, first, found): (&DirHandle, &Name, &Stat),
+) -> Result<Ready, ReceiveError> {
+    let (placement, dir) = place_of(private, &target);
+    let (name, ()) = share
+        .make_temp(placement, |name| from.link(first, &dir, name))
+        .map_err(ReceiveError::Disk)?;
+    Ok(Ready { from: Displaced { dir, name }, ..ready(target, found.inode, Ignored::default()) })
 }
 
 fn place_of(private: &PrivateDir, target: &Target) -> (Placement, DirHandle) {

@@ -1,5 +1,6 @@
 //! What is to be received, and into what place.
 
+use quicopy_protocol::options::Writing;
 use quicopy_protocol::path::{Name, RelPath};
 
 use crate::commit::Place;
@@ -22,6 +23,8 @@ pub struct Target {
     pub place: Place,
     /// Whether the old version is a basis.
     pub delta: bool,
+    /// How its content is written.
+    pub writing: Writing,
 }
 
 impl Target {

@@ -33,6 +33,11 @@ impl Reader {
         self.file.size_bytes()
     }
 
+    /// Lets go of what memory holds of the file.
+    pub(super) fn leave_cache(&self) {
+        self.file.leave_cache();
+    }
+
     /// Fills `buffer` from `offset`. A file that ends before has changed.
     pub(super) fn read_exact_at(
         &mut self,

@@ -26,6 +26,8 @@ pub struct Context {
     pub retry: Retry,
     /// Ends serving early.
     pub stop: StopFlag,
+    /// Whether what was read is kept out of memory (`/J`).
+    pub unbuffered: bool,
 }
 
 /// Why a wish is not served to its end.
@@ -182,7 +184,14 @@ impl Serving {
         crate::crash_point!("sender_before_file_end");
         self.literal_bytes += size_bytes;
         sink.whole_file(Digest::of(&data), attributes, data.into())?;
+        self.leave_cache();
         Ok(Step::Done)
+    }
+
+    fn leave_cache(&self) {
+        if self.context.unbuffered {
+            self.reader.leave_cache();
+        }
     }
 
     /// Reads a chunk again that was listed, and sends it if it is still that chunk.
@@ -204,6 +213,7 @@ impl Serving {
         self.reader.check_unchanged()?;
         crate::crash_point!("sender_before_file_end");
         sink.end(self.reader.size_bytes(), digest, attributes)?;
+        self.leave_cache();
         Ok(Step::Done)
     }
 }

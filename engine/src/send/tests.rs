@@ -38,6 +38,7 @@ impl Fixture {
             source: Arc::new(source),
             copy: CopyFlags::DAT,
             retry: Retry { retries: 1, wait_seconds: 0 },
+            unbuffered: false,
             stop: StopFlag::default(),
         };
         Self {

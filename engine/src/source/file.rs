@@ -135,6 +135,12 @@ impl SourceFile {
         next_extent(self.handle.as_fd(), at, self.size_bytes())
     }
 
+    /// Asks the kernel to keep none of the file in memory.
+    pub fn leave_cache(&self) {
+        // Advice: a file system that knows none loses nothing.
+        let _ = rustix::fs::fadvise(&self.handle, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
     /// The attributes that the copy flags ask for.
     ///
     /// # Errors

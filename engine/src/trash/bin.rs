@@ -61,7 +61,7 @@ impl Bin {
     /// # Errors
     /// It has none: `EPERM` or `EMLINK` where there are no, or no more, hard links.
     pub fn keep(&self, dir: &DirHandle, name: &Name, path: &RelPath) -> io::Result<()> {
-        self.at(path, Why::Overwritten, |place| dir.link_into(name, place, name))
+        self.at(path, Why::Overwritten, |place| dir.link(name, place, name))
     }
 
     /// Takes back what [`keep`](Self::keep) did last for `path`: it was not overwritten.

@@ -17,7 +17,7 @@
 //! the figures reached and the weak spots.
 //!
 //! To read in order: `policy` (what the caller decides), `controller` (the parts put together), `delivery` (how fast), `base` (how
-//! far), `loss` (chance or overflow), `startup`, `steady` (the window), `silence` (outages), `gauge` (what others may read).
+//! far), `loss` (chance or overflow), `startup` with its `train`s, `steady` (the window), `silence` (outages), `gauge` (what others may read).
 
 mod base;
 mod controller;
@@ -30,6 +30,7 @@ mod round;
 mod silence;
 mod startup;
 mod steady;
+mod train;
 
 pub use controller::Controller;
 pub use gauge::Gauge;

@@ -24,6 +24,10 @@ pub(super) struct Round {
     rtt_count: u32,
     pub(super) delivered: u64,
     pub(super) lost: u64,
+    /// Sum of what the window allowed beyond what was in flight, times the bytes that arrived meanwhile.
+    unused: f64,
+    /// Those bytes.
+    acked: f64,
     /// Whether a router marked packets of it.
     pub(super) is_marked: bool,
     /// Whether a packet of it left while there was too little to send.
@@ -42,6 +46,8 @@ impl Round {
             rtt_count: 0,
             delivered: 0,
             lost: 0,
+            unused: 0.0,
+            acked: 0.0,
             is_marked: false,
             is_app_limited: false,
         }
@@ -69,8 +75,17 @@ impl Round {
         self.lost = self.lost.saturating_add(bytes);
     }
 
-    pub(super) fn handle_end_acks(&mut self) {
+    /// A batch of acknowledgements took what is in flight from the one figure to the other.
+    pub(super) fn handle_end_acks(&mut self, window: f64, in_flight: [u64; 2]) {
         self.rtt_peak = self.rtt_peak.max(self.batch.take().unwrap_or_default());
+        let [before, after] = in_flight.map(|bytes| bytes as f64);
+        self.unused += (window - (before + after) / 2.0) * (before - after).max(0.0);
+        self.acked += (before - after).max(0.0);
+    }
+
+    /// Bytes that the window allowed beyond what was in flight, on average.
+    pub(super) fn unused(&self) -> f64 {
+        if self.acked > 0.0 { (self.unused / self.acked).max(0.0) } else { 0.0 }
     }
 
     /// Whether a packet that left when `delivered_before` had been delivered ends it.

@@ -17,6 +17,8 @@ pub(super) struct View {
     pub(super) rtt_peak: Duration,
     /// By how much the mean round trip of the round exceeds the shortest.
     pub(super) spread: Duration,
+    /// Bytes that the window allowed beyond what was in flight, on average.
+    pub(super) unused: f64,
     /// Share lost by chance.
     pub(super) random_loss: f64,
     pub(super) packet_bytes: f64,
@@ -55,6 +57,10 @@ const REPAIRED_LOSS_MAX: f64 = 0.2;
 /// from the least as the mean is from the shortest.
 const NOISE_SPREADS: f64 = 2.0;
 const NOISE_SHARE_MAX: f64 = 0.4;
+/// What the window allows in vain at most, as a share of what the path holds.
+const UNUSED_SHARE_MAX: f64 = 0.4;
+/// What it allows in vain anyhow, in seconds: two steps of quinn's pacer.
+const UNUSED_SECONDS: f64 = 0.004;
 /// A queue so many times the budget's, and a timer's tick longer, is not ours: four equal newcomers make it twice.
 const FOREIGN_BUDGETS: f64 = 2.0;
 const FOREIGN_SECONDS: f64 = 0.002;
@@ -95,6 +101,8 @@ pub(super) struct Steady {
     peaks: [f64; 3],
     /// Spreads of the last rounds, in seconds.
     spreads: [f64; 4],
+    /// What the window allowed in vain in the last rounds, in bytes.
+    unused: [f64; 4],
 }
 
 impl Steady {
@@ -110,6 +118,7 @@ impl Steady {
             target: 0.0,
             peaks: [0.0; 3],
             spreads: [0.0; 4],
+            unused: [0.0; 4],
         }
     }
 
@@ -155,15 +164,26 @@ impl Steady {
         self.peaks[0] = view.rtt_peak.saturating_sub(view.base).as_secs_f64();
         self.spreads.rotate_right(1);
         self.spreads[0] = view.spread.as_secs_f64();
+        self.unused.rotate_right(1);
+        self.unused[0] = view.unused;
     }
 
     /// Bytes that jitter and waiting acknowledgements keep in flight: what lies between a packet's round trip and the shortest,
     /// round after round, is not our queue.
     fn noise(&self, view: &View) -> f64 {
-        let mut spreads = self.spreads;
-        spreads.sort_by(f64::total_cmp);
-        let spread = spreads[1];
+        let spread = second_smallest(self.spreads);
         (NOISE_SPREADS * spread).min(NOISE_SHARE_MAX * view.base.as_secs_f64()) * view.rate
+    }
+
+    /// Bytes that the window must allow in vain beside the budget: what is acknowledged in bunches is replaced at the pacer's
+    /// rate, and the window is full only now and then. A queue that ran over has no room for it.
+    fn unused(&self, view: &View, budget: f64) -> f64 {
+        // One burst and one acknowledgement are nothing out of the ordinary.
+        let usual = (UNUSED_SECONDS * view.rate).max(2.0 * BUDGET_PACKETS_MIN * view.packet_bytes);
+        (second_smallest(self.unused) - usual)
+            .min(UNUSED_SHARE_MAX * view.product())
+            .min(self.most(view) - budget)
+            .max(0.0)
     }
 
     /// Bytes in flight that fill the path, lost ones included, and no more.
@@ -187,7 +207,7 @@ impl Steady {
             self.climbs = 0;
             self.velocity = 1.0;
         }
-        self.full(view) + budget * self.velocity
+        self.full(view) + budget * self.velocity + self.unused(view, budget)
     }
 
     /// Whether step after step found room: then doubling is quicker, as at the start. Asking ends the climb.
@@ -245,6 +265,12 @@ impl Steady {
         self.paused_rounds = DRAINED_ROUNDS;
         self.velocity = 1.0;
     }
+}
+
+/// What three of the last four rounds reach: one may be an accident.
+fn second_smallest(mut values: [f64; 4]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[1]
 }
 
 impl fmt::Display for Steady {

@@ -24,7 +24,7 @@ impl Factory {
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn QuinnController> {
         let controller = Controller::new(self.settings.clone(), current_mtu);
-        Box::new(Adapter { controller, started: now })
+        Box::new(Adapter { controller, started: now, traced_at: Duration::ZERO })
     }
 }
 
@@ -32,11 +32,15 @@ impl ControllerFactory for Factory {
 /// ranges one takes some 200 bytes. What else is as small does not count.
 const ACK_BYTES_MAX: u64 = 256;
 
+/// How often the log hears of a controller.
+const TRACE_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Turns quinn's instants into times since the path began.
 #[derive(Clone, Debug)]
 struct Adapter {
     controller: Controller,
     started: Instant,
+    traced_at: Duration,
 }
 
 impl Adapter {
@@ -76,7 +80,12 @@ impl QuinnController for Adapter {
         app_limited: bool,
         _largest_packet_num_acked: Option<u64>,
     ) {
-        self.controller.handle_end_acks(self.since(now), in_flight, app_limited);
+        let now = self.since(now);
+        self.controller.handle_end_acks(now, in_flight, app_limited);
+        if now.saturating_sub(self.traced_at) >= TRACE_INTERVAL {
+            self.traced_at = now;
+            tracing::trace!("{}", self.controller);
+        }
     }
 
     fn on_congestion_event(

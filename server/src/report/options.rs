@@ -29,13 +29,13 @@ pub struct ReportOptions {
     pub no_summary: bool,
     /// `/NP`: no progress.
     pub no_progress: bool,
-    /// `/ETA`: part of the progress, which always shows it.
+    /// `/ETA`: lines of files to copy show when they are expected to begin and to be there.
     pub eta: bool,
     /// `/TEE`: the console gets the report as well as the log.
     pub tee: bool,
     /// `--json`: standard output gets JSON; the report goes to the log only.
     pub json: bool,
-    /// `/LOG`, `/LOG+`
+    /// `/LOG`, `/LOG+`, `/UNILOG`, `/UNILOG+`
     pub log: Option<LogFile>,
     /// `/MT` was given: no directory lines, and file lines show full paths.
     pub multi_threaded: bool,
@@ -50,21 +50,33 @@ pub struct LogFile {
     pub path: PathBuf,
     /// What happens to an older one.
     pub mode: LogMode,
+    /// How its text is written.
+    pub encoding: LogEncoding,
 }
 
 /// What happens to a log file that is there already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogMode {
-    /// It is replaced (`/LOG`).
+    /// It is replaced (`/LOG`, `/UNILOG`).
     Overwrite,
-    /// It grows (`/LOG+`).
+    /// It grows (`/LOG+`, `/UNILOG+`). It must be in the same encoding.
     Append,
+}
+
+/// How a log's text is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogEncoding {
+    /// UTF-8 without a mark, lines ending with a line feed (`/LOG`, `/LOG+`).
+    #[default]
+    Utf8,
+    /// UTF-16 with a byte order mark and low bytes first, lines ending with CR LF (`/UNILOG`, `/UNILOG+`).
+    Utf16,
 }
 
 impl LogFile {
     /// The same file, a relative path taken from `folder`.
     pub fn below(self, folder: &Path) -> Self {
-        Self { path: folder.join(self.path), mode: self.mode }
+        Self { path: folder.join(&self.path), ..self }
     }
 }
 

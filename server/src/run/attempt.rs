@@ -137,6 +137,7 @@ impl Attempt<'_> {
             source: Arc::clone(&self.setting.source),
             copy: open.policy.copy,
             retry: open.policy.retry,
+            unbuffered: open.policy.writing.unbuffered,
             stop: self.ending.over().clone(),
         };
         let ending = self.ending;

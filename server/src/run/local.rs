@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use quicopy_agent::job::{self, Asked, origin};
 use quicopy_engine::destination::{Rights, Setup, TrashRules, time_step_nanos};
+use quicopy_engine::disk::share::PARTIAL_AGE_MAX;
 use quicopy_engine::disk::{Share, advised};
 use quicopy_engine::index::{Index, IndexError};
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
@@ -135,6 +136,9 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
             return asked.refuse(agent, Refused { code: RefusalCode::Busy, reason }).await;
         }
     };
+    if !list_only {
+        sweep(&share);
+    }
     let first_job =
         index.as_ref().is_none_or(|index| !index.has_any_below(&asked.open.path).unwrap_or(false));
     let durability = advised(share.root());
@@ -165,23 +169,27 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         clock: Instant::now,
     };
     let (_commands, none) = async_channel::bounded(1);
-    if !list_only {
-        sweep_trash(&setup);
-    }
     job::serve(agent, asked, opened, setup, none).await;
     if let Err(error) = share.tidy() {
         tracing::warn!(%error, "the folder .quicopy could not be removed");
     }
 }
 
-/// Gives up what earlier jobs left in the trash for long enough. A little each time: nobody waits for a job to begin.
-fn sweep_trash(setup: &Setup) {
-    const ENTRIES_MAX: u64 = 20_000;
-    let since = setup.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    let now = Some(Timestamp { seconds, nanos: 0 });
-    let rules = Sweep { days: None, now, entries_max: ENTRIES_MAX };
-    if let Err(error) = trash::sweep(&setup.share, &rules) {
+/// Entries of the trash that one job removes before it begins: nobody waits for long. The rest goes with the next jobs.
+const SWEEP_ENTRIES_MAX: u64 = 20_000;
+
+/// Removes partial files of earlier jobs that nobody came back for, and what was in the trash for long enough, as an agent
+/// does in its shares.
+fn sweep(share: &Share) {
+    let now = jiff::Timestamp::now();
+    let now = Timestamp { seconds: now.as_second(), nanos: now.subsec_nanosecond().unsigned_abs() };
+    match share.sweep(PARTIAL_AGE_MAX, now) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("{count} partial files were given up"),
+        Err(error) => tracing::warn!("{}", with_causes(&error)),
+    }
+    let rules = Sweep { days: None, now: Some(now), entries_max: SWEEP_ENTRIES_MAX };
+    if let Err(error) = trash::sweep(share, &rules) {
         tracing::warn!(%error, "the destination's trash could not be looked through");
     }
 }
@@ -211,4 +219,34 @@ fn open_index(path: &Path, list_only: bool) -> Result<Option<Arc<Index>>, Busy> 
 
 fn blake3_hex(bytes: &[u8]) -> String {
     quicopy_protocol::meta::Digest::of(bytes).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_job_removes_what_no_job_came_back_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let share = Share::open(temp.path()).unwrap();
+        share.private().unwrap();
+        let partial = temp.path().join(".quicopy/partial");
+        for (stem, age) in
+            [("old", PARTIAL_AGE_MAX + Duration::from_secs(60)), ("new", Duration::ZERO)]
+        {
+            for extension in ["part", "log"] {
+                let file = File::create(partial.join(format!("{stem}.{extension}"))).unwrap();
+                file.set_modified(SystemTime::now() - age).unwrap();
+            }
+        }
+        sweep(&share);
+        let mut left: Vec<_> =
+            fs::read_dir(partial).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["new.log", "new.part"]);
+    }
 }

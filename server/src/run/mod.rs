@@ -41,6 +41,7 @@ use quicopy_agent::job::origin;
 use quicopy_engine::filter::Filter;
 use quicopy_engine::retry::RetryPolicy;
 use quicopy_engine::source::{Source, StopFlag};
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::link::SenderLink;
 use quicopy_protocol::message::{JobId, OpenJob, Origin};
 use quicopy_protocol::path::RelPath;
@@ -61,6 +62,13 @@ use throttle::Throttle;
 
 /// How soon a task sees that the user asks to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Windows error number: the network path was not found.
+const NOT_REACHED: u32 = 53;
+/// Windows error number: the network name is no longer available.
+const LINK_LOST: u32 = 64;
+/// Windows error number: the resource is in use.
+const IN_USE: u32 = 170;
 
 /// Why there is no link.
 enum NoLink {
@@ -183,13 +191,15 @@ fn carry_out(
     let policy = &job.policy;
     let source = Source::open(&job.source, policy.selection.links).map_err(|error| {
         let failure = error.failure();
-        let code = failure.windows_code;
-        format!(
-            "{code} (0x{code:08X}) {} {} : {}; nothing was changed",
+        let reason = format!(
+            "{} {} : {}; nothing was changed",
             failure.operation.label(),
             job.header.source,
             failure.reason
-        )
+        );
+        let path = RelPath::ROOT;
+        reporter.tell(ReportEvent::Error { failure, path, retries_exhausted: false });
+        reason
     })?;
     let filter = Filter::new(&policy.selection).map_err(|error| error.to_string())?;
     let chain = source.chain().map_err(|error| {
@@ -217,7 +227,7 @@ fn carry_out(
             label: label(job),
         },
         threads: job.threads.into(),
-        throttle: Arc::new(Throttle::new(job.bandwidth)),
+        throttle: Arc::new(Throttle::new(job.pace)),
         mover: Mover(job.move_mode),
         reporter,
         runtime: runtime.clone(),
@@ -290,9 +300,9 @@ fn attempts(
     let mut retries = RetryPolicy::new(setting.open.policy.retry);
     let mut number = 0;
     loop {
-        let reason = match dial.link(setting.stop) {
+        let (code, reason) = match dial.link(setting.stop) {
             Err(NoLink::Fatal(reason)) => return Err(reason),
-            Err(NoLink::Later(reason)) => reason,
+            Err(NoLink::Later(reason)) => (NOT_REACHED, reason),
             Ok(link) => {
                 let begin = Instant::now();
                 let attempted = attempt::run(setting, link, number, std::mem::take(carried));
@@ -311,8 +321,8 @@ fn attempts(
                     }
                     End::SourceFailed(reason) => return Err(reason),
                     End::Refused(refused) if !refused.code.may_pass() => return Err(refused.reason),
-                    End::Refused(refused) => refused.reason,
-                    End::Lost(reason) => reason,
+                    End::Refused(refused) => (IN_USE, refused.reason),
+                    End::Lost(reason) => (LINK_LOST, reason),
                 }
             }
         };
@@ -320,12 +330,15 @@ fn attempts(
             return Err("stopped; the next run goes on from here".to_owned());
         }
         let Some(wait) = retries.next_wait() else {
+            let failure = Failure::new(Operation::AccessDestinationDirectory, code, &*reason);
+            let path = RelPath::ROOT;
+            setting.reporter.tell(ReportEvent::Error { failure, path, retries_exhausted: true });
             return Err(format!(
                 "{reason}; given up after {} retries",
                 setting.open.policy.retry.retries
             ));
         };
-        setting.reporter.tell(ReportEvent::Reconnecting { reason, wait });
+        setting.reporter.tell(ReportEvent::Reconnecting { code, reason, wait });
         // What was moved is no longer at the source: the next attempt would take its copies for extras, and delete them.
         let moved_any = setting.mover.moves() && course.counted.summary.files.copied > 0;
         if moved_any && std::mem::take(&mut setting.open.policy.purge) {

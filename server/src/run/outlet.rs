@@ -214,12 +214,13 @@ mod tests {
     use quicopy_protocol::version;
 
     use super::*;
+    use crate::cli::Pace;
 
     fn check(act: impl Fn(&Outlet), is_expected: impl Fn(&End) -> bool) {
         let (link, _agent) = pair(Capacities { control: 1, ..Capacities::default() });
         let ending = Arc::new(Ending::new(&link));
         let session = SenderSession::new(version::hello("a test"));
-        let throttle = Arc::new(Throttle::new(None));
+        let throttle = Arc::new(Throttle::new(Pace::default()));
         act(&Outlet::new(&link, session, throttle, Arc::clone(&ending)));
         assert!(link.verdict_rx.recv_blocking().is_err());
         let end = ending.take();

@@ -13,6 +13,7 @@ mod output;
 mod purge;
 mod recursion;
 mod repeat;
+mod report;
 
 /// Copies the tree `source` onto the tree `share` with `switches`; requires one of the exit `codes`, the tree `after` in
 /// the share, and that nothing else has changed.

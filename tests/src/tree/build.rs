@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::{Item, ItemKind, parse};
+use super::{Item, ItemKind, parse, set_attributes};
 
 /// Builds the tree that `text` describes below `root`, which is made if it is missing.
 ///
@@ -75,6 +75,9 @@ fn finish(root: &Path, item: &Item) -> io::Result<()> {
     match item.kind {
         ItemKind::Link { .. } | ItemKind::HardLink { .. } | ItemKind::Fifo => return Ok(()),
         ItemKind::File { .. } | ItemKind::Directory => {}
+    }
+    if let Some(attributes) = item.attributes {
+        set_attributes(&path, attributes)?;
     }
     let modified = UNIX_EPOCH + item.modified.unwrap_or(Item::MODIFIED);
     File::open(&path)?.set_times(FileTimes::new().set_modified(modified))?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::attributes::attribute;
+
 /// One entry of a tree as text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Item {
@@ -13,6 +15,8 @@ pub struct Item {
     pub modified: Option<Duration>,
     /// Permission bits, if the text gives them.
     pub mode: Option<u32>,
+    /// Attributes of Windows, if the text gives them.
+    pub attributes: Option<u32>,
 }
 
 /// What an item is.
@@ -83,7 +87,13 @@ pub fn parse(text: &str) -> Vec<Item> {
 fn item(text: &str) -> Item {
     let mut words = text.split_whitespace();
     let path = words.next().expect("an item has a path");
-    let mut item = Item { path: path.to_owned(), kind: ItemKind::Fifo, modified: None, mode: None };
+    let mut item = Item {
+        path: path.to_owned(),
+        kind: ItemKind::Fifo,
+        modified: None,
+        mode: None,
+        attributes: None,
+    };
     let mut content = Content { seed: path.to_owned(), size_bytes: SIZE_BYTES };
     let mut kind = None;
     if let Some(directory) = path.strip_suffix('/') {
@@ -102,6 +112,8 @@ fn item(text: &str) -> Item {
             item.modified = Some(duration(time));
         } else if let Some(seed) = word.strip_prefix('#') {
             content.seed = seed.to_owned();
+        } else if let Some(letters) = word.strip_prefix('~') {
+            item.attributes = Some(letters.chars().map(attribute).fold(0, |all, one| all | one));
         } else if let Some(size_bytes) = size(word) {
             content.size_bytes = size_bytes;
         } else if let (true, Ok(mode)) = (word.starts_with('0'), u32::from_str_radix(word, 8)) {
@@ -140,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_item_says_what_it_differs_in() {
-        let items = parse("a.txt 10B @10.5 0600 #2, d/,\n l -> ../x, h = a.txt, p |");
+        let items = parse("a.txt 10B @10.5 0600 #2 ~AH, d/,\n l -> ../x, h = a.txt, p |");
         assert_eq!(
             items[0],
             Item {
@@ -148,6 +160,7 @@ mod tests {
                 kind: ItemKind::File { content: Content { seed: "2".into(), size_bytes: 10 } },
                 modified: Some(Duration::from_millis(10_500)),
                 mode: Some(0o600),
+                attributes: Some(0x22),
             }
         );
         let kinds: Vec<_> = items[1..].iter().map(|item| item.kind.clone()).collect();

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Item, ItemKind, parse};
+use super::{Content, Item, ItemKind, attributes, parse};
 
 /// All entries below a root, by their path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Entry {
     pub modified_ns: Option<i128>,
     /// Permission bits; `None` where they do not matter.
     pub mode: Option<u32>,
+    /// Attributes of Windows, 0 if none are kept; `None` where they do not matter.
+    pub attributes: Option<u32>,
 }
 
 /// What an entry is and holds.
@@ -70,6 +72,7 @@ impl Snapshot {
                         kind: Kind::Directory,
                         modified_ns: None,
                         mode: Some(0o755),
+                        attributes: None,
                     });
                 }
             }
@@ -86,23 +89,17 @@ impl Snapshot {
                 kind: Kind::Directory,
                 modified_ns: item.modified.and_then(modified_ns),
                 mode: Some(item.mode_or_usual()),
+                attributes: item.attributes,
             },
-            ItemKind::File { content } => {
-                let mut hasher = blake3::Hasher::new();
-                content.pieces(|piece| {
-                    hasher.update(piece);
-                });
-                Entry {
-                    kind: Kind::File { size_bytes: content.size_bytes, digest: hasher.finalize() },
-                    modified_ns: modified_ns(item.modified.unwrap_or(Item::MODIFIED)),
-                    mode: Some(item.mode_or_usual()),
-                }
-            }
-            ItemKind::Link { target } => {
-                Entry { kind: Kind::Link { target: target.into() }, modified_ns: None, mode: None }
-            }
+            ItemKind::File { content } => Entry {
+                kind: Kind::of_content(content),
+                modified_ns: modified_ns(item.modified.unwrap_or(Item::MODIFIED)),
+                mode: Some(item.mode_or_usual()),
+                attributes: item.attributes,
+            },
+            ItemKind::Link { target } => Entry::bare(Kind::Link { target: target.into() }),
             ItemKind::HardLink { other } => self.entries[Path::new(other)].clone(),
-            ItemKind::Fifo => Entry { kind: Kind::Special, modified_ns: None, mode: None },
+            ItemKind::Fifo => Entry::bare(Kind::Special),
         }
     }
 
@@ -154,7 +151,23 @@ impl Snapshot {
     }
 }
 
+impl Kind {
+    /// A file with this content.
+    pub fn of_content(content: &Content) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        content.pieces(|piece| {
+            hasher.update(piece);
+        });
+        Self::File { size_bytes: content.size_bytes, digest: hasher.finalize() }
+    }
+}
+
 impl Entry {
+    /// An entry of which only the kind matters.
+    pub fn bare(kind: Kind) -> Self {
+        Self { kind, modified_ns: None, mode: None, attributes: None }
+    }
+
     /// Whether the two agree in everything that matters to both.
     pub fn equals(&self, other: &Self) -> bool {
         fn agree<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
@@ -163,6 +176,7 @@ impl Entry {
         self.kind == other.kind
             && agree(self.modified_ns, other.modified_ns)
             && agree(self.mode, other.mode)
+            && agree(self.attributes, other.attributes)
     }
 }
 
@@ -181,7 +195,7 @@ fn walk(root: &Path, below: &Path, into: &mut BTreeMap<PathBuf, Entry>) -> io::R
 fn look(path: &Path, meta: &Metadata) -> io::Result<Entry> {
     if meta.is_symlink() {
         let target = fs::read_link(path)?;
-        return Ok(Entry { kind: Kind::Link { target }, modified_ns: None, mode: None });
+        return Ok(Entry::bare(Kind::Link { target }));
     }
     let kind = if meta.is_dir() {
         Kind::Directory
@@ -196,6 +210,7 @@ fn look(path: &Path, meta: &Metadata) -> io::Result<Entry> {
         kind,
         modified_ns: Some(i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())),
         mode: Some(meta.permissions().mode() & 0o7777),
+        attributes: Some(attributes(path)?),
     })
 }
 
@@ -223,7 +238,7 @@ pub fn change_marks(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
 mod tests {
     use super::{super::build, *};
 
-    const TREE: &str = "a.txt 10B @1000.25 0600, d/ 0700, d/e/b 2M, l -> a.txt, h = a.txt, p |";
+    const TREE: &str = "a.txt 10B @1000.25 0600 ~AH, d/ 0700, d/e/b 2M, l -> a.txt, h = a.txt, p |";
 
     #[test]
     fn the_disk_holds_what_the_text_says() {
@@ -241,6 +256,7 @@ mod tests {
         assert_eq!(differences("a #2, d/b"), 1);
         assert_eq!(differences("a @9, d/b"), 1);
         assert_eq!(differences("a 0600, d/b"), 1);
+        assert_eq!(differences("a ~H, d/b"), 0, "one side does not care");
         assert_eq!(differences("a -> b, d/b"), 1);
         assert_eq!(differences("a, d/b, c"), 1);
         assert_eq!(differences("a"), 2);

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use quicopy_protocol::meta::{Attribute, Timestamp};
 use rustix::fs::{
-    Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, fchmod, fchown, flistxattr,
-    fremovexattr, fsetxattr, futimens,
+    Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, fchmod, fchown, fgetxattr,
+    flistxattr, fremovexattr, fsetxattr, futimens,
 };
 use rustix::io::Errno;
 
 use super::stat::stat_of;
-use crate::disk::metadata::{Ignored, MODE_MAX, MetaChange, is_allowed};
+use crate::disk::metadata::{DosChange, Ignored, MODE_MAX, MetaChange, Scope};
+use crate::dos_attributes;
 
 /// Sets what `change` names on the open entry, and makes its `user.*` attributes those given, if any are.
 ///
@@ -25,7 +26,10 @@ pub(in crate::disk) fn set(
     let handle = handle.as_fd();
     let mut ignored = Ignored::default();
     if let Some(attributes) = attributes {
-        ignored.attributes = !set_attributes(handle, attributes, change.access_lists)?;
+        ignored.attributes = !set_attributes(handle, attributes, change.scope)?;
+    }
+    if change.dos.sets_others() {
+        ignored.attributes |= !set_dos_attributes(handle, change.dos)?;
     }
     if let Some((owner, group)) = change.owner {
         let now = stat_of(handle)?;
@@ -33,8 +37,12 @@ pub(in crate::disk) fn set(
             fchown(handle, Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)))?;
         }
     }
-    if let Some(mode) = change.mode {
-        ignored.mode = set_mode(handle, mode)?;
+    let mode = match change.mode {
+        None if change.dos.sets_mode() => Some(stat_of(handle)?.mode),
+        mode => mode,
+    };
+    if let Some(mode) = mode {
+        ignored.mode = set_mode(handle, change.dos.apply_to_mode(mode))?;
     }
     if let Some(modified) = change.modified {
         futimens(handle, &times(modified))?;
@@ -82,18 +90,18 @@ pub(in crate::disk) fn times(modified: Timestamp) -> Timestamps {
 fn set_attributes(
     handle: BorrowedFd<'_>,
     attributes: &[Attribute],
-    access_lists: bool,
+    scope: Scope,
 ) -> io::Result<bool> {
     let mut all_kept = true;
     for name in names(handle)? {
         let found = Attribute { name: name.into(), value: Box::default() };
         let stays = attributes.iter().any(|wanted| wanted.name == found.name);
-        if !stays && is_allowed(&found, access_lists) {
+        if !stays && scope.holds(&found) {
             fremovexattr(handle, &*found.name)?;
         }
     }
     for attribute in attributes {
-        if !is_allowed(attribute, access_lists) {
+        if !scope.holds(attribute) {
             all_kept = false;
             continue;
         }
@@ -104,6 +112,29 @@ fn set_attributes(
         }
     }
     Ok(all_kept)
+}
+
+/// Adds and removes DOS attributes other than read-only, as Samba keeps them. Returns whether they could be kept.
+fn set_dos_attributes(handle: BorrowedFd<'_>, change: DosChange) -> io::Result<bool> {
+    let mut value = vec![0; dos_attributes::VALUE_BYTES_MAX];
+    let old = match fgetxattr(handle, dos_attributes::NAME, &mut *value) {
+        Ok(length) => Some(&value[..length]),
+        // None yet, or one that no Samba wrote.
+        Err(Errno::NODATA | Errno::RANGE) => None,
+        Err(Errno::NOTSUP) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let before = old.and_then(dos_attributes::read).unwrap_or_default();
+    let after = change.apply(before);
+    if after == before {
+        return Ok(true);
+    }
+    let value = dos_attributes::write(old, after);
+    match fsetxattr(handle, dos_attributes::NAME, &value, XattrFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Names of the attributes that the entry has; none where the file system keeps none.

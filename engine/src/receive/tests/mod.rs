@@ -28,7 +28,7 @@ use crate::chunk::{Chunker, Params};
 use crate::commit::{CommitError, Committed, Committer, Item, Place, Ready};
 use crate::disk::sync::{DiskSync, Syncs};
 use crate::disk::{DirHandle, Durable, MetaChange, Share};
-use quicopy_protocol::options::Durability;
+use quicopy_protocol::options::{Durability, Writing};
 
 const MIB: usize = 1 << 20;
 const PART: usize = 256 << 10;
@@ -146,6 +146,7 @@ impl World {
                 ..MetaChange::default()
             },
             place: old.map_or(Place::New, Place::Replace),
+            writing: Writing::default(),
             delta: true,
         }
     }

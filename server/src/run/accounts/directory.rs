@@ -5,7 +5,7 @@ use quicopy_protocol::meta::{Entry, Kind, Skip};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
-use super::{Accounts, Tell, error};
+use super::{Accounts, Tell, error, is_file};
 use crate::report::{Column, DirectoryClass, ReportEvent};
 use crate::run::offers::Offer;
 
@@ -13,22 +13,20 @@ impl Accounts {
     /// Counts a directory itself, and what its sender leaves out.
     pub(super) fn enter(&mut self, offer: &Offer, state: &DirState, tell: Tell<'_>) {
         let scanned = &offer.scanned;
-        let class = match state {
+        // One that was not read to its end is a failure, and nothing else besides.
+        let unread = scanned.failure.as_ref().map(|_| Column::Failed);
+        let (class, column) = match state {
             DirState::Existing => {
                 // An earlier attempt may have made it without having had the time to say so.
                 let is_made = self.told.begun.remove(&scanned.path);
                 let column = if is_made { Column::Copied } else { Column::Skipped };
-                self.counted.summary.dirs.add(column, 1);
-                DirectoryClass::Existing
+                (DirectoryClass::Existing, unread.unwrap_or(column))
             }
-            DirState::New => {
-                self.counted.summary.dirs.add(Column::Copied, 1);
-                DirectoryClass::New
-            }
+            DirState::New => (DirectoryClass::New, unread.unwrap_or(Column::Copied)),
             DirState::Deferred => {
-                self.counted.summary.dirs.add(Column::Skipped, 1);
-                self.making.defer(scanned.path.clone());
-                DirectoryClass::New
+                let column = unread.unwrap_or(Column::Skipped);
+                self.making.defer(scanned.path.clone(), column);
+                (DirectoryClass::New, column)
             }
             // Counted with its name in the directory above.
             DirState::Avoided => return,
@@ -38,14 +36,13 @@ impl Accounts {
                 return;
             }
         };
+        self.counted.summary.dirs.add(column, 1);
         let files = scanned.entries.iter().filter(|scanned| {
-            matches!(scanned.entry.kind, Kind::File | Kind::Link { .. })
-                && self.filter.file_included(&scanned.entry.name)
+            is_file(&scanned.entry.kind) && self.filter.file_included(&scanned.entry.name)
         });
         let files = files.count() as u64;
         tell(ReportEvent::Directory { path: scanned.path.clone(), class, files });
         if let Some(failure) = &scanned.failure {
-            self.counted.summary.dirs.add(Column::Failed, 1);
             tell(error(failure, &scanned.path));
         }
         for scanned_entry in &scanned.entries {

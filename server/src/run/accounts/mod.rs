@@ -27,6 +27,14 @@ use told::Wished;
 /// Takes the events of an attempt.
 pub(super) type Tell<'a> = &'a mut dyn FnMut(ReportEvent);
 
+/// An entry whose content may stay.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    verdict: Verdict,
+    /// Whether an earlier attempt has told of its directory.
+    known: bool,
+}
+
 /// Counts one attempt.
 pub(super) struct Accounts {
     counted: Counted,
@@ -38,8 +46,8 @@ pub(super) struct Accounts {
     /// What an earlier attempt began to copy there and this plan has not named yet.
     earlier: (RelPath, Wished),
     making: Making,
-    /// Entries whose content may stay, and their verdicts: what became of them decides what is told.
-    pending: HashMap<EntryId, Verdict>,
+    /// Entries whose content may stay: what becomes of them decides what is told.
+    pending: HashMap<EntryId, Pending>,
     /// Entries that were tried again.
     retried: HashSet<EntryId>,
 }
@@ -82,7 +90,7 @@ impl Accounts {
         }
     }
 
-    /// Takes a part of a directory's plan. Calls `planned` with the size of each file and link that is to be copied.
+    /// Takes a part of a directory's plan. Calls `planned` with the size of each file and link of which an outcome is to come.
     ///
     /// Returns what an earlier attempt began to copy and is in place now: only the word of it was lost with the link.
     pub(super) fn plan(
@@ -106,9 +114,9 @@ impl Accounts {
         for verdict in &plan.verdicts {
             let Some(scanned) = offer.scanned.entries.get(verdict.index as usize) else { continue };
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
-            if matches!(verdict.action, Action::Check | Action::Fix) {
+            if self.owes_outcome(verdict.action) {
                 let id = EntryId { dir: plan.dir, index: verdict.index };
-                self.pending.insert(id, *verdict);
+                self.pending.insert(id, Pending { verdict: *verdict, known });
             }
             self.verdict(&scanned.entry, verdict, path, known, planned, tell);
         }
@@ -141,8 +149,7 @@ impl Accounts {
                 continue;
             };
             let entry = &scanned.entries[at].entry;
-            let takes_part =
-                matches!(entry.kind, Kind::File | Kind::Link { .. }) && entry.skip.is_none();
+            let takes_part = is_file(&entry.kind) && entry.skip.is_none();
             let (true, Ok(path)) = (takes_part, scanned.path.join(&name)) else { continue };
             let size_bytes = entry.meta.size_bytes;
             self.counted.skipped_is_copied(size_bytes);
@@ -202,8 +209,14 @@ impl Accounts {
                 self.counted.summary.add_file(Column::Mismatched, size_bytes);
                 !known
             }
-            // What becomes of it decides what is told.
-            Action::Check | Action::Fix => false,
+            Action::Check | Action::Fix if self.owes_outcome(action) => {
+                planned(size_bytes);
+                false
+            }
+            Action::Check | Action::Fix => {
+                self.counted.summary.add_file(Column::Skipped, size_bytes);
+                !known
+            }
         };
         if travels && let Some((dir, name)) = path.split_last() {
             self.told.unfinished.entry(dir).or_default().insert(name, conflict);
@@ -271,22 +284,39 @@ impl Accounts {
         }
     }
 
+    /// Whether an entry's content may stay, and only its outcome will tell. With `/L` nothing is fixed, so nothing comes of that.
+    fn owes_outcome(&self, action: Action) -> bool {
+        match action {
+            Action::Check => true,
+            Action::Fix => !self.list_only,
+            Action::Copy
+            | Action::Restamp
+            | Action::Skip
+            | Action::SkipConflict
+            | Action::Mismatch
+            | Action::Fail => false,
+        }
+    }
+
     /// Tells of an entry whose class, or whose treatment, only its outcome showed.
     fn came_out(
-        &self,
         entry: &Entry,
         path: RelPath,
-        verdict: Verdict,
+        pending: Pending,
         result: &OutcomeResult,
         tell: Tell<'_>,
     ) {
-        let (class, action) = match (result, verdict.action) {
-            (OutcomeResult::Unchanged, Action::Check) => (verdict.class, Action::Skip),
-            (_, Action::Check) => (FileClass::Modified, Action::Copy),
-            (_, action) => (verdict.class, action),
+        let Pending { verdict: Verdict { class, action, conflict, .. }, known } = pending;
+        let (class, action) = match (action, result) {
+            // An earlier attempt has found the same.
+            (Action::Check, OutcomeResult::Unchanged) if known => return,
+            (Action::Check, OutcomeResult::Unchanged) => (class, Action::Skip),
+            (Action::Check, OutcomeResult::Done(_)) => (FileClass::Modified, Action::Copy),
+            (Action::Check, OutcomeResult::Failed(_)) => (class, Action::Fail),
+            (action, _) => (class, action),
         };
-        let conflict = verdict.conflict && action != Action::Skip;
         let (size_bytes, modified) = (entry.meta.size_bytes, entry.meta.modified);
+        let conflict = conflict && action != Action::Skip;
         tell(ReportEvent::File(FileVerdict {
             path,
             class,
@@ -309,8 +339,10 @@ impl Accounts {
         let Ok(path) = offer.scanned.path.join(&scanned.entry.name) else { return };
         let size_bytes = scanned.entry.meta.size_bytes;
         let conflict = u64::from(self.told.finish(&offer.scanned.path, &scanned.entry.name));
-        if let Some(verdict) = self.pending.remove(&outcome.entry) {
-            self.came_out(&scanned.entry, path.clone(), verdict, &outcome.result, tell);
+        let mut checked_conflict = 0;
+        if let Some(pending) = self.pending.remove(&outcome.entry) {
+            checked_conflict = u64::from(pending.verdict.conflict);
+            Self::came_out(&scanned.entry, path.clone(), pending, &outcome.result, tell);
         }
         match &outcome.result {
             OutcomeResult::Unchanged => {
@@ -321,7 +353,9 @@ impl Accounts {
             OutcomeResult::Done(origins) => {
                 self.retried.remove(&outcome.entry);
                 self.making.copied_into(&offer.scanned.path);
-                self.counted.conflicts.overwritten += conflict;
+                // Its plan left it.
+                self.counted.conflicts.left -= checked_conflict;
+                self.counted.conflicts.overwritten += conflict + checked_conflict;
                 self.counted.summary.add_file(Column::Copied, size_bytes);
                 self.counted.summary.reused_bytes += origins.reused_bytes;
                 self.counted.summary.resumed_bytes += origins.resumed_bytes;
@@ -381,6 +415,14 @@ impl Accounts {
                 done.protected_dirs
             )));
         }
+    }
+}
+
+/// Whether an entry is counted among the files.
+fn is_file(kind: &Kind) -> bool {
+    match kind {
+        Kind::File | Kind::Link { .. } | Kind::HardLink { .. } => true,
+        Kind::Directory | Kind::Special => false,
     }
 }
 

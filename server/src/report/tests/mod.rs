@@ -1,6 +1,8 @@
 //! Whole reports, compared with what Robocopy writes.
 #![allow(clippy::unwrap_used)]
 
+mod whole;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,12 +29,14 @@ fn text_report(options: ReportOptions) -> TextReport {
     let header = HeaderText {
         source: "/src/".into(),
         destination: "/dst/".into(),
+        job_files: vec![],
         files: vec!["*.*".into()],
         exclude_files: vec!["*.tmp".into(), "*.bak".into()],
         exclude_dirs: vec![".git".into()],
         options: "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5".into(),
+        ..HeaderText::default()
     };
-    TextReport { options, header, zone: TimeZone::UTC }
+    TextReport::new(options, header, TimeZone::UTC)
 }
 
 fn check_with(options: ReportOptions, event: &ReportEvent, expected: &str) {
@@ -152,6 +156,21 @@ fn switches_change_file_lines_as_they_do_in_robocopy() {
 }
 
 #[test]
+fn a_file_that_is_told_of_later_has_its_path() {
+    let mut report = text_report(ReportOptions::default());
+    let mut render = |event: &ReportEvent| report.render(at(NOW), event);
+    let directory = |name| {
+        let (path, class) = (path(name), DirectoryClass::Existing);
+        ReportEvent::Directory { path, class, files: 1 }
+    };
+    render(&directory("x"));
+    let modified = copied("x/a", FileClass::Modified, 1);
+    assert_eq!(render(&modified), "\t    Modified  \t\t       1\ta\n");
+    render(&directory("y"));
+    assert_eq!(render(&modified), "\t    Modified  \t\t       1\t/src/x/a\n");
+}
+
+#[test]
 fn skipped_files_are_named_with_v_only() {
     let same = ReportEvent::File(verdict("a", FileClass::Same, Action::Skip, 39));
     let skipped = |reason, is_dir| ReportEvent::Skipped {
@@ -236,6 +255,10 @@ fn the_summary_stands_in_robocopys_columns() {
     check(
         &event,
         "
+  Deleted : 1
+   Reused : 28.1 k
+     Exit : 3 - files copied, extra files or directories at the destination
+
 ------------------------------------------------------------------------------
 
                Total    Copied   Skipped  Mismatch    FAILED    Extras
@@ -247,10 +270,7 @@ fn the_summary_stands_in_robocopys_columns() {
 
    Speed :           231623339 Bytes/sec.
    Speed :           13253.594 MegaBytes/min.
- Deleted :                   1
-  Reused :              28.1 k
    Ended : Monday, April 21, 2025 2:25:51 PM
-    Exit : 3 - files copied, extra files or directories at the destination
 
 ",
     );
@@ -272,6 +292,12 @@ fn speed_is_shown_only_when_something_was_copied() {
 /// A console that a test can read afterwards.
 #[derive(Clone, Default)]
 struct Console(Arc<Mutex<Vec<u8>>>);
+
+impl Console {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -304,12 +330,11 @@ fn run(options: ReportOptions) -> String {
     ] {
         report.handle(at(NOW), &event);
     }
-    let bytes = console.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    console.text()
 }
 
 fn log_in(dir: &tempfile::TempDir, mode: LogMode) -> Option<LogFile> {
-    Some(LogFile { path: dir.path().join("log"), mode })
+    Some(LogFile { path: dir.path().join("log"), mode, encoding: LogEncoding::Utf8 })
 }
 
 #[test]
@@ -337,7 +362,8 @@ fn a_log_is_replaced_or_grows() {
 #[test]
 fn without_the_folder_of_the_log_no_report_begins() {
     let dir = tempfile::tempdir().unwrap();
-    let log = Some(LogFile { path: dir.path().join("no/log"), mode: LogMode::Append });
+    let (path, mode) = (dir.path().join("no/log"), LogMode::Append);
+    let log = Some(LogFile { path, mode, encoding: LogEncoding::Utf8 });
     let options = ReportOptions { log, ..ReportOptions::default() };
     assert!(Report::new(text_report(options), io::sink()).is_err());
 }

@@ -1,45 +1,34 @@
-//! The parts put together: [`Controller`].
+//! The parts put together: [`Controller`]. What happens is here, what a round decides in `rounds`, what follows in `window`.
+
+mod rounds;
+mod window;
 
 use std::fmt;
 use std::time::Duration;
 
-use super::base::{Base, Finding};
+use super::base::Base;
 use super::delivery::{Sample, Sampler};
 use super::filters::Peak;
-use super::loss::{LossMeter, Verdict};
+use super::loss::LossMeter;
 use super::policy::{Estimate, Policy, Settings};
 use super::round::Round;
 use super::silence;
 use super::startup::{Look, Progress, Startup};
-use super::steady::{Steady, View};
+use super::steady::Steady;
+use super::train::Train;
 
 /// Window before the first round trip is known, in packets: the handshake, and what goes with it.
 const INITIAL_PACKETS: f64 = 32.0;
-/// The window is never smaller, in packets. Source: BBR's `MinPipeCwnd`; two acknowledgements stay under way.
-const PACKETS_MIN: f64 = 4.0;
-/// Nor is it larger than a gigabyte: products of hostile figures stay numbers.
-const WINDOW_MAX: f64 = (1u64 << 30) as f64;
 /// Rounds of which the best rate counts: a lower rate without a queue is not the link's doing, but a busy processor's ...
 const RATE_ROUNDS: usize = 6;
 /// ... and with a queue the link may have become slower, or shared: the latest counts, and the one before lest it met a gap.
 const RATE_ROUNDS_FULL: usize = 2;
 /// How long the highest rate is remembered that a longer queue may have taken from us.
 const PEAK_LENGTH: Duration = Duration::from_secs(10);
-/// How much of that is taken back: a little less each time, should it belong to others now.
-const RESTORED_SHARE: f64 = 0.85;
-/// Rounds in a row with a queue that is not ours before the base is doubted: one may be somebody's burst.
-const FOREIGN_ROUNDS: u32 = 2;
-/// Share of what the path holds that is in flight while a trial of losses keeps the queue empty.
-const TRIAL_SHARE: f64 = 0.95;
-/// A line of one's own gets this much more than its product: acknowledgements that wait.
-const FIXED_GAIN: f64 = 1.05;
-const FIXED_PACKETS: f64 = 10.0;
-/// Rounds in a row that lost more than half before the window is halved, whatever the policy.
-const HOPELESS_ROUNDS: u32 = 3;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
-    Startup(Startup),
+    Startup(Box<Startup>),
     /// The startup is over, its queue not yet drained: what is lost meanwhile says nothing new.
     Settling,
     Steady,
@@ -90,6 +79,8 @@ impl Controller {
     pub fn new(settings: Settings, packet_bytes: u16) -> Self {
         let packet_bytes = f64::from(packet_bytes.max(1));
         let remembered = settings.gauge.read().or(settings.remembered);
+        // What gives way does not hurry, and what is fixed need not.
+        let train = (settings.policy == Policy::Fair).then(Train::default);
         Self {
             loss: LossMeter::new(remembered.map(|estimate| estimate.loss)),
             steady: Steady::new(settings.policy),
@@ -98,7 +89,7 @@ impl Controller {
             sampler: Sampler::default(),
             round: Round::new(Duration::ZERO, 0),
             base: Base::default(),
-            phase: Phase::Startup(Startup::new(remembered)),
+            phase: Phase::Startup(Box::new(Startup::new(remembered, train))),
             window: INITIAL_PACKETS * packet_bytes,
             target: INITIAL_PACKETS * packet_bytes,
             in_flight: 0,
@@ -128,6 +119,9 @@ impl Controller {
         }
         self.sampler.handle_sent(now, is_idle);
         self.in_flight = self.in_flight.saturating_add(bytes);
+        if let Phase::Startup(startup) = &mut self.phase {
+            startup.handle_sent(now, bytes, self.packet_bytes);
+        }
     }
 
     /// A packet that left at `sent` arrived. `app_limited` if there was too little to send before.
@@ -149,9 +143,10 @@ impl Controller {
             if is_first {
                 self.window = self.window.max(startup.handle_first_rtt(now, rtt));
             }
-            let growth = startup.handle_ack(sent, rtt, bytes);
+            startup.handle_ack(sent, rtt, bytes);
             if !app_limited {
-                self.window += growth;
+                let base = self.base.rtt().unwrap_or(rtt);
+                self.window += startup.growth(self.window, base, bytes);
             }
         } else {
             self.follow_target(bytes as f64);
@@ -160,9 +155,9 @@ impl Controller {
 
     /// A batch of acknowledgements is complete; so much is in flight now.
     pub fn handle_end_acks(&mut self, now: Duration, in_flight: u64, app_limited: bool) {
+        self.round.handle_end_acks(self.window, [self.in_flight, in_flight]);
         self.in_flight = in_flight;
         self.in_flight_at_ack = in_flight;
-        self.round.handle_end_acks();
         let Some(base) = self.base.rtt() else { return };
         self.base.handle_in_flight(now, in_flight, self.product());
         if matches!(self.phase, Phase::Settling) && in_flight as f64 <= self.target() {
@@ -214,66 +209,6 @@ impl Controller {
         (INITIAL_PACKETS * self.packet_bytes) as u64
     }
 
-    /// Bytes that may be in flight.
-    pub fn window(&self, now: Duration) -> u64 {
-        let mut window = match (self.settings.policy, self.base.rtt()) {
-            (Policy::Fixed(rate), Some(base)) => self.fixed_window(rate, base),
-            (Policy::Fixed(_) | Policy::Fair | Policy::Low, _) => self.window,
-        };
-        if let Some(rate) = self.settings.rate_max {
-            // What is in flight arrives once a round trip, however long that is.
-            let rtt = self.mean_rtt.max(self.base.rtt().unwrap_or_default());
-            window = window.min(rate as f64 * rtt.as_secs_f64()).max(2.0 * self.packet_bytes);
-        }
-        window = (self.hope * window).clamp(PACKETS_MIN * self.packet_bytes, WINDOW_MAX);
-        let silent = now.saturating_sub(self.silent_since);
-        let credit = silence::credit_packets(silent, self.latest_rtt);
-        if credit > 0.0 {
-            window = window.max(self.in_flight_at_ack as f64) + credit * self.packet_bytes;
-        }
-        window as u64
-    }
-
-    fn fixed_window(&self, rate: u64, base: Duration) -> f64 {
-        let product = rate as f64 * base.as_secs_f64() / (1.0 - self.loss.random());
-        let window = FIXED_GAIN * product + FIXED_PACKETS * self.packet_bytes;
-        self.base.drain_share().map_or(window, |share| window.min(share * self.product()))
-    }
-
-    /// Delivery rate in bytes a second: the best of the rounds that count.
-    fn rate(&self) -> f64 {
-        self.rates[..self.rates_count].iter().copied().fold(0.0, f64::max)
-    }
-
-    /// Bytes that the path holds without a queue.
-    fn product(&self) -> f64 {
-        self.rate() * self.base.rtt().unwrap_or_default().as_secs_f64()
-    }
-
-    /// The window that the present moment asks for.
-    fn target(&self) -> f64 {
-        let mut target = self.target;
-        if let Some(share) = self.base.drain_share() {
-            target = target.min(share * self.product());
-        }
-        if self.loss.is_trying() {
-            target = target.min(self.trial_window());
-        }
-        target
-    }
-
-    fn trial_window(&self) -> f64 {
-        TRIAL_SHARE * self.product() / (1.0 - self.loss.random())
-    }
-
-    /// Moves the window towards its target, now that so much has arrived.
-    fn follow_target(&mut self, bytes: f64) {
-        let target = self.target();
-        // Far above it, the queue itself is the trouble.
-        let share = if self.window > 1.5 * target { 1.0 } else { 0.5 };
-        self.window = (self.window - share * bytes).max(target);
-    }
-
     fn handle_sample(&mut self, sample: Sample) {
         self.round.is_app_limited |= sample.is_app_limited;
         // Within a round only a flow that is still growing, or that lacks content, is believed: upwards.
@@ -322,107 +257,11 @@ impl Controller {
         self.base.check(rtt.saturating_sub(self.base.rtt().unwrap_or_default()));
     }
 
-    fn end_round(&mut self, now: Duration) {
-        let round = self.round;
-        self.round = Round::new(now, self.sampler.delivered());
-        let (Some(rtt), Some(base)) = (round.rtt, self.base.rtt()) else { return };
-        self.mean_rtt = round.rtt_mean();
-        self.judge_hope(&round);
-        let queue = rtt.saturating_sub(base);
-        self.base.handle_round(now, queue);
-        if round.is_app_limited || self.rate() <= 0.0 {
-            return;
-        }
-        if let Phase::Startup(startup) = &mut self.phase {
-            if !startup.handle_round(self.rates[0]) {
-                return;
-            }
-            self.end_startup(now);
-        }
-        self.peak.insert(now, self.rates[0]);
-        self.rates_count = RATE_ROUNDS;
-        let mut view = View {
-            rate: self.rate(),
-            base,
-            rtt,
-            rtt_peak: round.rtt_peak,
-            spread: round.rtt_spread(),
-            random_loss: self.loss.random(),
-            packet_bytes: self.packet_bytes,
-        };
-        if self.settings.policy == Policy::Low || self.steady.is_full(&view) {
-            self.rates_count = RATE_ROUNDS_FULL;
-            view.rate = self.rate();
-        }
-        self.steady.note(&view);
-        if round.is_marked {
-            self.steady.handle_overflow();
-        }
-        if matches!(self.phase, Phase::Steady) {
-            let was_trying = self.loss.is_trying();
-            if self.loss.handle_round(now) == Verdict::Overflow {
-                self.steady.handle_overflow();
-            }
-            if was_trying || self.loss.is_trying() {
-                return;
-            }
-        }
-        self.doubt_base(&view, queue);
-        self.target = self.steady.handle_round(&view);
-        self.follow_target(0.0);
-        if self.steady.take_climb() {
-            self.phase = Phase::Startup(Startup::default());
-        }
-        self.settings.gauge.write(self.estimate());
-    }
-
-    fn doubt_base(&mut self, view: &View, queue: Duration) {
-        if self.base.is_checking() {
-            self.steady.pause();
-            return;
-        }
-        if !self.steady.is_foreign(view, self.peak.get()) {
-            self.foreign_rounds = 0;
-            return;
-        }
-        self.foreign_rounds += 1;
-        if self.foreign_rounds >= FOREIGN_ROUNDS {
-            self.foreign_rounds = 0;
-            self.base.doubt(queue);
-        }
-    }
-
-    fn handle_finding(&mut self, finding: Finding) {
-        match (finding, self.settings.policy) {
-            (Finding::Confirmed, _) | (Finding::Risen, Policy::Low) => {}
-            (Finding::Risen, Policy::Fair | Policy::Fixed(_)) => {
-                // We gave way to something that was not our queue: take back what we had.
-                let rate = (RESTORED_SHARE * self.peak.get()).max(self.rate());
-                self.peak = Peak::new(PEAK_LENGTH);
-                self.rates = [rate; RATE_ROUNDS];
-                self.target = self.target.max(self.product());
-            }
-        }
-    }
-
     /// The path answers after a silence: what was known still holds, what left before says nothing.
     fn handle_end_of_silence(&mut self, now: Duration) {
         self.sampler.restart(now);
         self.loss.restart(now);
         self.round = Round::new(now, self.sampler.delivered());
-    }
-
-    fn judge_hope(&mut self, round: &Round) {
-        if round.lost <= round.delivered {
-            self.hopeless_rounds = 0;
-            self.hope = (1.25 * self.hope).min(1.0);
-            return;
-        }
-        self.hopeless_rounds += 1;
-        if self.hopeless_rounds >= HOPELESS_ROUNDS {
-            self.hopeless_rounds = 0;
-            self.hope *= 0.5;
-        }
     }
 }
 

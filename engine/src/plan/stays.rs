@@ -1,0 +1,147 @@
+//! What is done about a file that both sides have and whose class is not copied: its content is compared, or its metadata set.
+
+use quicopy_protocol::meta::{Entry, Kind};
+use quicopy_protocol::options::{ContentCheck, CopyMode, JobPolicy};
+use quicopy_protocol::verdict::{Action, FileClass};
+
+use crate::compare::Present;
+use crate::disk::metadata::MODE_MAX;
+
+/// What becomes of a file whose class is left alone.
+///
+/// Content is compared where time and size say nothing else. A time is set only on such a file too (`/TIMFIX`): on any other
+/// it would make two different files look the same to the next job, which would then never copy them. Without access lists,
+/// which no listing shows, only what differs is fixed.
+pub(super) fn instead_of_skip(
+    policy: &JobPolicy,
+    class: FileClass,
+    entry: &Entry,
+    there: &Present,
+) -> Action {
+    if there.kind != Kind::File || policy.mode != CopyMode::Copy {
+        return Action::Skip;
+    }
+    match entry.kind {
+        // Whether it is a name of the same file no listing shows.
+        Kind::HardLink { .. } if looks_same(class) => Action::Check,
+        Kind::File if is_checked(policy.content_check, class) => Action::Check,
+        Kind::File if is_fixed(policy, class, entry, there) => Action::Fix,
+        Kind::File
+        | Kind::Directory
+        | Kind::Link { .. }
+        | Kind::HardLink { .. }
+        | Kind::Special => Action::Skip,
+    }
+}
+
+fn is_checked(check: ContentCheck, class: FileClass) -> bool {
+    match check {
+        ContentCheck::Never => false,
+        ContentCheck::LooksSame => class == FileClass::Same,
+        ContentCheck::Always => looks_same(class),
+    }
+}
+
+/// Whether time and size are equal.
+fn looks_same(class: FileClass) -> bool {
+    matches!(class, FileClass::Same | FileClass::Tweaked)
+}
+
+fn is_fixed(policy: &JobPolicy, class: FileClass, entry: &Entry, there: &Present) -> bool {
+    let (source, copy) = (&entry.meta, &policy.copy);
+    let other_time = source.modified != there.modified;
+    let other_mode = (source.mode ^ there.mode) & MODE_MAX != 0;
+    let other_owner = (source.owner, source.group) != (there.owner, there.group);
+    let security = policy.fix.security
+        && (copy.security || other_mode && copy.attributes || other_owner && copy.owner);
+    security || policy.fix.times && looks_same(class) && other_time
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use quicopy_protocol::meta::{Meta, Timestamp};
+    use quicopy_protocol::options::{CopyFlags, Fix};
+
+    use super::super::sample::{item, present};
+    use super::*;
+
+    const OTHER_THAN_SAME: [FileClass; 3] =
+        [FileClass::Newer, FileClass::Older, FileClass::Changed];
+
+    fn policy(content_check: ContentCheck, security: bool, times: bool) -> JobPolicy {
+        let fix = Fix { security, times };
+        JobPolicy { copy: CopyFlags::DAT, content_check, fix, ..JobPolicy::default() }
+    }
+
+    /// The file `f` at the source, and what is at the destination after `change`.
+    fn check(
+        policy: &JobPolicy,
+        class: FileClass,
+        change: impl FnOnce(&mut Meta),
+        expected: Action,
+    ) {
+        let (name, kind, meta) = item("f");
+        let mut there = meta;
+        change(&mut there);
+        let there = present(Kind::File, &there);
+        let entry = Entry { name, kind, meta, skip: None };
+        assert_eq!(instead_of_skip(policy, class, &entry, &there), expected, "{class:?}");
+    }
+
+    fn same(_: &mut Meta) {}
+
+    fn later(meta: &mut Meta) {
+        meta.modified = Timestamp { nanos: 1, ..meta.modified };
+    }
+
+    #[test]
+    fn content_is_compared_where_time_and_size_are_equal() {
+        let im = policy(ContentCheck::LooksSame, false, false);
+        check(&im, FileClass::Same, same, Action::Check); // C13
+        check(&im, FileClass::Tweaked, same, Action::Skip);
+        let verify = policy(ContentCheck::Always, false, false);
+        check(&verify, FileClass::Same, same, Action::Check);
+        check(&verify, FileClass::Tweaked, same, Action::Check);
+        for class in OTHER_THAN_SAME {
+            check(&verify, class, same, Action::Skip);
+        }
+        let list = JobPolicy { mode: CopyMode::Nothing, ..verify };
+        check(&list, FileClass::Same, same, Action::Skip);
+    }
+
+    #[test]
+    fn another_name_of_a_file_is_looked_at_whatever_the_job_compares() {
+        let (name, _, meta) = item("f");
+        let kind = Kind::HardLink { first: super::super::sample::path("first") };
+        let entry = Entry { name, kind, meta, skip: None };
+        let there = present(Kind::File, &meta);
+        let policy = policy(ContentCheck::Never, true, true);
+        assert_eq!(instead_of_skip(&policy, FileClass::Same, &entry, &there), Action::Check);
+        assert_eq!(instead_of_skip(&policy, FileClass::Older, &entry, &there), Action::Skip);
+    }
+
+    #[test]
+    fn a_time_is_fixed_only_where_the_files_look_the_same() {
+        let timfix = policy(ContentCheck::Never, false, true);
+        check(&timfix, FileClass::Same, later, Action::Fix);
+        check(&timfix, FileClass::Tweaked, later, Action::Fix);
+        check(&timfix, FileClass::Same, same, Action::Skip);
+        for class in OTHER_THAN_SAME {
+            check(&timfix, class, later, Action::Skip);
+        }
+    }
+
+    #[test]
+    fn security_is_fixed_where_it_differs_or_cannot_be_seen() {
+        let secfix = policy(ContentCheck::Never, true, false);
+        check(&secfix, FileClass::Older, |meta| meta.mode = 0o600, Action::Fix); // M11
+        check(&secfix, FileClass::Same, |meta| meta.owner = 7, Action::Skip);
+        check(&secfix, FileClass::Same, same, Action::Skip);
+        let copy = CopyFlags { owner: true, ..CopyFlags::DAT };
+        let owners = JobPolicy { copy, ..secfix.clone() };
+        check(&owners, FileClass::Same, |meta| meta.owner = 7, Action::Fix);
+        let copy = CopyFlags { security: true, ..CopyFlags::DAT };
+        check(&JobPolicy { copy, ..secfix }, FileClass::Same, same, Action::Fix);
+    }
+}
