@@ -41,11 +41,26 @@ The configuration file, all of it optional:
   durability = \"group\"       # group: synced in batches; file: one by one; none
   outside_links = false      # whether links may lead out of the share
   max_delete = \"10%\"         # most that one job may delete: a number, or a part
+  trash = \"7d\"               # how long what is deleted can be restored; or off
+  require_marker = \".mark\"   # delete only if the source's root holds this name
 
   [limits]
   jobs = 8
   jobs_per_peer = 2
   connections = 64";
+
+/// Shown below `trash --help`.
+const TRASH_EXAMPLES: &str = "\
+Examples:
+  quicopy-agent trash
+  quicopy-agent trash restore k3v9m2         an id from the list, or the beginning of one
+  quicopy-agent trash restore k3v9m2 --to old/report.odt
+  quicopy-agent trash restore 1c9a60e2       all that this job put there
+  quicopy-agent trash empty --share data --older 2
+
+Nothing is ever overwritten by giving back. What is in the trash goes by itself after the days that the
+share is configured for (trash = \"7d\"), when it comes to more than a tenth of the disk, or when the
+disk is full; the oldest goes first.";
 
 /// Receives replicated folders: the agent of Quicopy, which runs where the data goes.
 #[derive(Debug, Parser)]
@@ -94,6 +109,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what jobs deleted or overwrote, give it back, or remove it for good
+    #[command(after_help = TRASH_EXAMPLES)]
+    Trash {
+        /// What to do with it; `list` if nothing is said.
+        #[command(subcommand)]
+        action: Option<TrashAction>,
+    },
     /// Accept a share whose identity is missing or changed
     #[command(
         after_help = "The agent marks each share with an id in its folder .quicopy. If that is gone or is another, the disk\nis likely not mounted, or not the one it was, and jobs are refused. Look at the folder; if it is as it\nshould be, adopt it."
@@ -131,6 +153,41 @@ pub struct InviteArgs {
     pub ttl: Duration,
 }
 
+/// What `trash` does.
+#[derive(Debug, Subcommand)]
+pub enum TrashAction {
+    /// Show what is in it
+    List {
+        /// Of this share alone
+        #[arg(long, value_name = "NAME")]
+        share: Option<ShareName>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put something back where it was
+    Restore {
+        /// Its id as the list shows it, or a job's for all that this job put there
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Put it there instead: a path below the share's root, where nothing stands
+        #[arg(long, value_name = "PATH")]
+        to: Option<String>,
+        /// Look in this share alone
+        #[arg(long, value_name = "NAME")]
+        share: Option<ShareName>,
+    },
+    /// Remove what is in it for good
+    Empty {
+        /// Of this share alone
+        #[arg(long, value_name = "NAME")]
+        share: Option<ShareName>,
+        /// Only what has been in it for so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 0)]
+        older: u16,
+    },
+}
+
 /// What `peers` does.
 #[derive(Debug, Subcommand)]
 pub enum PeersAction {
@@ -161,6 +218,7 @@ impl Cli {
             Command::Invite(_)
             | Command::Peers { .. }
             | Command::Jobs { .. }
+            | Command::Trash { .. }
             | Command::Adopt { .. }
             | Command::Check => (None, Vec::new()),
         };
@@ -253,7 +311,9 @@ mod tests {
             ("invite --permit wirte", "write, delete, owner, outside-links"),
             ("peers permit web01", "<LIST>"),
             ("adopt", "<SHARE>"),
-            ("trash", "unrecognized subcommand"),
+            ("trash restore", "<ID>"),
+            ("trash empty --older x", "DAYS"),
+            ("trahs", "unrecognized subcommand"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(says), "{line}: {error}");

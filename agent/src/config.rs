@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use quicopy_engine::trash::DAYS_DEFAULT;
 use quicopy_protocol::options::{DeleteLimit, Durability};
+use quicopy_protocol::path::Name;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::places::Environment;
@@ -19,6 +21,8 @@ pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
 /// Most bytes of a configuration file: room for thousands of shares.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Most days that a share keeps what is deleted: ten years.
+const TRASH_DAYS_MAX: u16 = 3650;
 
 /// What the agent acts on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -167,6 +171,9 @@ struct RawShare {
     #[serde(default)]
     outside_links: bool,
     max_delete: Option<RawDeleteLimit>,
+    #[serde(default)]
+    trash: RawTrash,
+    require_marker: Option<RawMarker>,
 }
 
 impl RawConfig {
@@ -199,6 +206,8 @@ impl RawShare {
             durability: RawDurability::default(),
             outside_links: false,
             max_delete: None,
+            trash: RawTrash::default(),
+            require_marker: None,
         }
     }
 
@@ -211,6 +220,8 @@ impl RawShare {
             durability: self.durability.into(),
             outside_links,
             max_delete: self.max_delete.map(|limit| limit.0),
+            trash_days: self.trash.0,
+            require_marker: self.require_marker.map(|marker| marker.0),
         }
     }
 }
@@ -298,6 +309,45 @@ impl<'de> Deserialize<'de> for RawDeleteLimit {
     }
 }
 
+/// Days for which a share keeps what is deleted.
+struct RawTrash(Option<u16>);
+
+impl Default for RawTrash {
+    fn default() -> Self {
+        Self(Some(DAYS_DEFAULT))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawTrash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let days = text.strip_suffix('d').and_then(|number| number.parse().ok());
+        let days = days.filter(|days| (1..=TRASH_DAYS_MAX).contains(days));
+        days.map(|days| Self(Some(days))).ok_or_else(|| {
+            de::Error::custom(format!(
+                "trash = {text:?} is neither \"off\" nor days such as \"7d\", 1 to {TRASH_DAYS_MAX}"
+            ))
+        })
+    }
+}
+
+/// What the root of a source must hold.
+struct RawMarker(Name);
+
+impl<'de> Deserialize<'de> for RawMarker {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Name::new(text.clone().into_bytes()).map(Self).map_err(|error| {
+            de::Error::custom(format!(
+                "require_marker = {text:?} is not the name of a file in the source's root: {error}"
+            ))
+        })
+    }
+}
+
 fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     let number = u64::deserialize(from)?;
     match usize::try_from(number) {
@@ -339,6 +389,8 @@ mod tests {
             durability = "file"
             outside_links = true
             max_delete = "10%"
+            trash = "30d"
+            require_marker = ".this-is-it"
             [shares.data]
             path = "/srv/data"
             max_delete = 500
@@ -355,6 +407,10 @@ mod tests {
         assert_eq!(data.path, Path::new("/srv/data"));
         assert_eq!(data.max_delete, Some(DeleteLimit::Count(500)));
         assert_eq!(data.outside_links, OutsideLinks::Refuse);
+        assert_eq!((scripts.trash_days, data.trash_days), (Some(30), Some(7)));
+        assert_eq!(scripts.require_marker, Name::new(*b".this-is-it").ok());
+        let off = load("[shares.a]\npath = \"/a\"\ntrash = \"off\"", Overrides::default());
+        assert_eq!(off.unwrap().shares[0].trash_days, None);
     }
 
     #[test]
@@ -374,6 +430,11 @@ mod tests {
         );
         check_error("[shares.a]\npath = \"/a\"\nmax_delete = \"101%\"", "3: ", "\"10%\"");
         check_error("[shares.a]\npath = \"/a\"\nmax_delete = true", "3: ", "such as 500");
+        for trash in ["7", "0d", "12h", "", "off ", "9999d"] {
+            let text = format!("[shares.a]\npath = \"/a\"\ntrash = {trash:?}");
+            check_error(&text, "3: ", "\"7d\"");
+        }
+        check_error("[shares.a]\npath = \"/a\"\nrequire_marker = \"a/b\"", "3: ", "root");
         check_error("[limits]\n\njobs = 0", "3: ", "1 to 256, not 0");
         check_error("[limits]\nspeed = 1", "2: ", "unknown field `speed`");
         check_error("listen = ", "1: ", "");

@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use crate::request::{Reply, Request};
 
@@ -27,6 +28,10 @@ const REQUEST_BYTES_MAX: u64 = 64 << 10;
 const REPLY_BYTES_MAX: u64 = 64 << 20;
 /// A request is written at once; who takes longer is stuck.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time that an answer is waited for: counting or removing what is in a large trash takes its time.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Requests at once; more wait their turn.
+const REQUESTS_MAX: usize = 8;
 /// Longest path of a socket. Source: `sun_path` in `<sys/un.h>` of Linux has 108 bytes, one of them zero.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -73,38 +78,48 @@ impl ControlSocket {
         Ok(Self { listener })
     }
 
-    /// Answers requests with `answer`, one at a time, until dropped.
-    pub async fn serve(self, answer: impl Fn(Request) -> Reply) {
+    /// Answers requests with `answer`, until dropped.
+    pub async fn serve<A, F>(self, answer: A)
+    where
+        A: Fn(Request) -> F + Clone + Send + 'static,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let mut conversations = JoinSet::new();
         loop {
-            let conversation = match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::time::timeout(REQUEST_TIMEOUT, converse(stream, &answer)).await
+            tokio::select! {
+                accepted = self.listener.accept(), if conversations.len() < REQUESTS_MAX => match accepted {
+                    Ok((stream, _)) => drop(conversations.spawn(converse(stream, answer.clone()))),
+                    Err(error) => {
+                        tracing::debug!(%error, "control socket");
+                        // Out of descriptors, most likely: trying again at once would only burn the processor.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                Some(ended) = conversations.join_next() => {
+                    if let Ok(Err(error)) = ended {
+                        tracing::debug!(%error, "control socket");
+                    }
                 }
-                Err(error) => Ok(Err(error)),
-            };
-            match conversation {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "control socket");
-                    // Out of descriptors, most likely: trying again at once would only burn the processor.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Err(_) => tracing::debug!("control socket: no request within {REQUEST_TIMEOUT:?}"),
             }
         }
     }
 }
 
-async fn converse(mut stream: UnixStream, answer: &impl Fn(Request) -> Reply) -> io::Result<()> {
+async fn converse<A, F>(mut stream: UnixStream, answer: A) -> io::Result<()>
+where
+    A: Fn(Request) -> F,
+    F: Future<Output = Reply>,
+{
     let user = stream.peer_cred()?.uid();
     if user != 0 && user != geteuid().as_raw() {
         return Err(io::Error::other(format!("user {user} has no business here")));
     }
     let (reading, mut writing) = stream.split();
     let mut line = String::new();
-    tokio::io::BufReader::new(reading.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let mut reading = tokio::io::BufReader::new(reading.take(REQUEST_BYTES_MAX));
+    tokio::time::timeout(REQUEST_TIMEOUT, reading.read_line(&mut line)).await??;
     let reply = match serde_json::from_str(&line) {
-        Ok(request) => answer(request),
+        Ok(request) => answer(request).await,
         Err(_) => Reply::Failed {
             reason:
                 "the running agent does not understand this command; restart it, it may be older"
@@ -113,7 +128,7 @@ async fn converse(mut stream: UnixStream, answer: &impl Fn(Request) -> Reply) ->
     };
     let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
-    writing.write_all(&text).await
+    tokio::time::timeout(REQUEST_TIMEOUT, writing.write_all(&text)).await?
 }
 
 /// Has the agent that runs on `dir` carry out a request; `None` if none runs.
@@ -132,7 +147,7 @@ pub fn ask(dir: &StateDir, request: &Request) -> io::Result<Option<Reply>> {
             };
         }
     };
-    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
     let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
     stream.write_all(&text)?;
@@ -155,7 +170,7 @@ mod tests {
     fn check(dir: &StateDir, client: impl FnOnce() -> String + Send + 'static) -> String {
         runtime().block_on(async {
             let socket = ControlSocket::bind(dir).unwrap();
-            let answer = |request| Reply::Failed { reason: format!("{request:?}") };
+            let answer = |request| async move { Reply::Failed { reason: format!("{request:?}") } };
             tokio::select! {
                 () = socket.serve(answer) => unreachable!("it serves until dropped"),
                 got = tokio::task::spawn_blocking(client) => got.unwrap(),

@@ -47,3 +47,5 @@ pub mod share;
 pub mod share_id;
 #[cfg(feature = "daemon")]
 pub mod state;
+#[cfg(feature = "daemon")]
+pub mod trash;

@@ -15,14 +15,16 @@ use quicopy_certs::{
 };
 use quicopy_engine::disk::{Share as Folder, ShareError as FolderError, ShareId};
 use quicopy_engine::index::Index;
+use quicopy_engine::trash::FindError;
 use quicopy_protocol::limits::PAIRING_BYTES_MAX;
 use ring::rand::SystemRandom;
 
 use crate::history::History;
-use crate::request::{Invited, PeerRecord, Reply, Request, stamp};
+use crate::request::{Emptied, Invited, PeerRecord, Reply, Request, TrashList, stamp};
 use crate::share::{Share, ShareName};
 use crate::share_id::{KnownShares, ShareOffline, Standing};
 use crate::state;
+use crate::trash::{self, RestoreRefused, Restoring};
 
 /// Bytes of the shares' names in one invitation: what a turn of pairing holds, less room for the rest of it.
 const SHARE_LIST_BYTES_MAX: usize = PAIRING_BYTES_MAX - 512;
@@ -62,9 +64,20 @@ pub enum OfficeError {
     /// The history cannot be read.
     #[error("cannot read the history: {0}")]
     History(#[source] io::Error),
-    /// A share could not be accepted.
+    /// A share could not be accepted, or is not there.
     #[error(transparent)]
     Share(#[from] ShareOffline),
+    /// Nothing can be given back from the trash.
+    #[error(transparent)]
+    Restore(#[from] RestoreRefused),
+    /// A share's trash cannot be read or written.
+    #[error("the trash of share {name}")]
+    Trash {
+        /// The share.
+        name: ShareName,
+        /// The system's answer.
+        source: io::Error,
+    },
 }
 
 fn known_names(known: &[ShareName]) -> String {
@@ -224,7 +237,75 @@ impl Office {
                 Ok(Reply::Jobs { jobs: self.history.read().map_err(OfficeError::History)? })
             }
             Request::Adopt { share } => self.adopt(&share),
+            Request::Trash { share } => self.list_trash(share.as_ref()),
+            Request::Restore { id, to, share } => {
+                let restoring = self.find_in_trash(&id, to.as_deref(), share.as_ref())?;
+                Ok(Reply::Restored(restoring.carry_out()))
+            }
+            Request::EmptyTrash { share, older_days } => {
+                self.empty_trash(share.as_ref(), older_days)
+            }
         }
+    }
+
+    /// The share of that name, or all of them.
+    fn chosen(&self, name: Option<&ShareName>) -> Result<Vec<&Share>, OfficeError> {
+        match name {
+            Some(name) => Ok(vec![self.find(name)?]),
+            None => Ok(self.shares.iter().collect()),
+        }
+    }
+
+    fn list_trash(&self, name: Option<&ShareName>) -> Result<Reply, OfficeError> {
+        let mut list = TrashList::default();
+        for share in self.chosen(name)? {
+            let listed = self.online(share).map_err(|error| with_causes(&error)).and_then(|open| {
+                trash::list(&share.name, &open.folder, &mut list)
+                    .map_err(|error| format!("share {}: {error}", share.name))
+            });
+            list.notes.extend(listed.err());
+        }
+        Ok(Reply::Trash(list))
+    }
+
+    /// Finds what `id` means in the trash of one share, or of the first that has such a thing.
+    ///
+    /// # Errors
+    /// No share has it, or it means several things.
+    pub(crate) fn find_in_trash(
+        &self,
+        id: &str,
+        to: Option<&str>,
+        name: Option<&ShareName>,
+    ) -> Result<Restoring, OfficeError> {
+        let mut last = OfficeError::Restore(FindError::Unknown(id.to_owned()).into());
+        for share in self.chosen(name)? {
+            let found = self.online(share).map_err(OfficeError::from).and_then(|open| {
+                Ok(Restoring::find(&share.name, &open.folder, open.index, id, to)?)
+            });
+            match found {
+                Err(OfficeError::Restore(RestoreRefused::Find(FindError::Unknown(_)))) => {}
+                Err(error @ OfficeError::Share(_)) => last = error,
+                found => return found,
+            }
+        }
+        Err(last)
+    }
+
+    fn empty_trash(&self, name: Option<&ShareName>, older_days: u16) -> Result<Reply, OfficeError> {
+        let mut emptied = Emptied::default();
+        for share in self.chosen(name)? {
+            let open = match self.online(share) {
+                Ok(open) => open,
+                Err(offline) => {
+                    emptied.notes.push(with_causes(&offline));
+                    continue;
+                }
+            };
+            trash::empty(&share.name, &open.folder, older_days, &mut emptied)
+                .map_err(|source| OfficeError::Trash { name: share.name.clone(), source })?;
+        }
+        Ok(Reply::Emptied(emptied))
     }
 
     fn invite(

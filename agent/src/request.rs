@@ -39,6 +39,27 @@ pub enum Request {
     },
     /// Name past jobs, and those that run.
     Jobs,
+    /// Name what is in the trash.
+    Trash {
+        /// Of this share; of all without it.
+        share: Option<ShareName>,
+    },
+    /// Give something back from the trash.
+    Restore {
+        /// Its id, or a job's.
+        id: String,
+        /// To which path below the share; without it, to where it was.
+        to: Option<String>,
+        /// In this share; in all without it.
+        share: Option<ShareName>,
+    },
+    /// Remove what is in the trash.
+    EmptyTrash {
+        /// Of this share; of all without it.
+        share: Option<ShareName>,
+        /// What is younger stays.
+        older_days: u16,
+    },
     /// Accept a share as it is.
     Adopt {
         /// The share.
@@ -62,6 +83,12 @@ pub enum Reply {
         /// Some of at most 1000.
         jobs: Vec<JobRecord>,
     },
+    /// What is in the trash.
+    Trash(TrashList),
+    /// Things were given back.
+    Restored(Restored),
+    /// The trash was emptied.
+    Emptied(Emptied),
     /// The share is accepted.
     Adopted {
         /// What was found, in words.
@@ -91,6 +118,64 @@ impl fmt::Debug for Invited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invited").field("expires", &self.expires).finish_non_exhaustive()
     }
+}
+
+/// What is in the trash, the oldest first.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrashList {
+    /// Things in it.
+    pub items: Vec<TrashRecord>,
+    /// How many more there are.
+    pub left_out: u64,
+    /// Shares that could not be looked at, and why.
+    pub notes: Vec<String>,
+}
+
+/// One thing in the trash: `quicopy-agent trash list --json` prints this, one a line.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrashRecord {
+    /// By which it is given back.
+    pub id: String,
+    /// When the job's run began that put it there.
+    pub when: Timestamp,
+    /// The share.
+    pub share: String,
+    /// Where it was below the share, escaped.
+    pub path: String,
+    /// Bytes of the files in it.
+    pub size_bytes: u64,
+    /// Entries, itself included.
+    pub entries: u64,
+    /// `deleted` or `overwritten`.
+    pub why: String,
+    /// Who sent the job.
+    pub peer: String,
+    /// The job's id, 32 hexadecimal digits.
+    pub job: String,
+}
+
+/// What was given back.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    /// Where it is now: share and path, escaped.
+    pub places: Vec<String>,
+    /// What was not, and why.
+    pub refused: Vec<String>,
+}
+
+/// What emptying came to.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emptied {
+    /// Entries that are gone.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What stays, and why.
+    pub notes: Vec<String>,
 }
 
 /// A known sender, for people.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use quicopy_protocol::limits::SHARE_BYTES_MAX;
 use quicopy_protocol::options::{DeleteLimit, Durability};
+use quicopy_protocol::path::Name;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// What a sender writes for a share: 1 to 64 of `A-Z a-z 0-9 . _ $ -`, beginning with a letter, digit or `_`.
@@ -81,6 +82,10 @@ pub struct Share {
     pub outside_links: OutsideLinks,
     /// Most entries that one job may delete in it, whatever the sender asks for.
     pub max_delete: Option<DeleteLimit>,
+    /// For how many days what jobs delete is kept in its trash; `None` when it is gone at once.
+    pub trash_days: Option<u16>,
+    /// What the root of a source must hold if a job is to delete anything.
+    pub require_marker: Option<Name>,
 }
 
 /// Why the shares cannot be served as they are.
@@ -185,6 +190,8 @@ pub(crate) mod tests {
             durability: Durability::Group,
             outside_links: OutsideLinks::Refuse,
             max_delete: None,
+            trash_days: Some(7),
+            require_marker: None,
         }
     }
 

@@ -5,6 +5,9 @@ use std::io;
 use quicopy_protocol::code::{Failure, Operation};
 use rustix::io::Errno;
 
+/// `ERROR_DISK_FULL`: no space is left, or a quota is used up. Source: winerror.h.
+pub const DISK_FULL: u32 = 112;
+
 /// Turns an error into what travels and is logged: Windows error number, and the reason in words.
 pub fn failure(operation: Operation, error: &io::Error) -> Failure {
     Failure::new(operation, windows_code(error), reason(error))
@@ -46,7 +49,7 @@ pub fn windows_code(error: &io::Error) -> u32 {
         Errno::PROTO | Errno::REMOTEIO => 59,
         Errno::CONNRESET | Errno::CONNABORTED | Errno::STALE => 64,
         Errno::PIPE => 109,
-        Errno::NOSPC | Errno::DQUOT => 112,
+        Errno::NOSPC | Errno::DQUOT => DISK_FULL,
         Errno::TIMEDOUT => 121,
         Errno::INVAL | Errno::ILSEQ => 123,
         Errno::NOTEMPTY => 145,

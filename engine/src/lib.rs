@@ -51,6 +51,7 @@
 //! - [`journal`]: what of a partial file is known to be on the disk
 //! - [`commit`]: batches made durable and put in place
 //! - [`purge`]: what only the destination has, the guards, and the list of removals
+//! - [`trash`]: what was deleted or overwritten, kept aside for a while
 //! - [`index`]: what earlier jobs left in place, to see conflicts
 //!
 //! Both:
@@ -79,3 +80,4 @@ pub mod retry;
 pub mod scan;
 pub mod send;
 pub mod source;
+pub mod trash;

@@ -36,6 +36,8 @@ pub enum RefusalCode {
     Revoked,
     /// A mirror of an empty source into a destination that is not empty.
     SourceEmpty,
+    /// The plan that was to be carried out is not the one that would be now.
+    PlanChanged,
 }
 
 impl RefusalCode {
@@ -52,7 +54,8 @@ impl RefusalCode {
             | Self::Protocol
             | Self::DestinationFailed
             | Self::Revoked
-            | Self::SourceEmpty => false,
+            | Self::SourceEmpty
+            | Self::PlanChanged => false,
         }
     }
 }

@@ -89,6 +89,7 @@ impl CloseCode {
             Self::Refused(RefusalCode::DestinationFailed) => 0x1a,
             Self::Refused(RefusalCode::Revoked) => 0x1b,
             Self::Refused(RefusalCode::SourceEmpty) => 0x1c,
+            Self::Refused(RefusalCode::PlanChanged) => 0x1d,
             Self::Unknown(code) => code,
         }
     }
@@ -111,6 +112,7 @@ impl CloseCode {
             0x1a => Self::Refused(RefusalCode::DestinationFailed),
             0x1b => Self::Refused(RefusalCode::Revoked),
             0x1c => Self::Refused(RefusalCode::SourceEmpty),
+            0x1d => Self::Refused(RefusalCode::PlanChanged),
             _ => Self::Unknown(code),
         }
     }

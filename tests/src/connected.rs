@@ -34,7 +34,18 @@ impl Connected {
     #[track_caller]
     pub fn new(source: &str, share: &str, permits: &str) -> (Self, Agent) {
         let world = World::new(source, share);
-        let (sender, site) = (world.sender(), world.agent_site());
+        let site = world.agent_site();
+        Self::with(world, site, permits)
+    }
+
+    /// The same in a world that is there, with an agent as a test wants it.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn with(world: World, site: AgentSite, permits: &str) -> (Self, Agent) {
+        let sender = world.sender();
         let agent = site.start();
         let relay = Relay::start(site.address(), 1);
         let token = pair(&sender, &site, permits, relay.address());

@@ -53,6 +53,11 @@ impl Running {
         self.stderr.text()
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is still at work.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -85,12 +86,32 @@ pub struct AgentSite {
     share: PathBuf,
     address: SocketAddr,
     crash_point: Option<String>,
+    /// Lines of the share's configuration; without any, the share is named on the command line.
+    settings: Option<String>,
+    /// Commands of a shell that prepare file systems which the daemon alone sees.
+    mounts: Option<String>,
 }
 
 impl AgentSite {
     /// An agent whose state lives in `home` and that exports `share` as [`SHARE`], on a port that is its own.
     pub fn new(home: PathBuf, share: PathBuf) -> Self {
-        Self { home, share, address: free_address(), crash_point: None }
+        let address = free_address();
+        Self { home, share, address, crash_point: None, settings: None, mounts: None }
+    }
+
+    /// The same agent, whose share is configured with these lines in a file.
+    #[must_use]
+    pub fn configured(mut self, settings: &str) -> Self {
+        self.settings = Some(settings.to_owned());
+        self
+    }
+
+    /// The same agent, which runs where these commands of a shell have been carried out, in a mount namespace of its own.
+    /// `$SHARE` is the share.
+    #[must_use]
+    pub fn with_mounts(mut self, commands: &str) -> Self {
+        self.mounts = Some(commands.to_owned());
+        self
     }
 
     /// The same agent, which dies when it passes `point`; `NAME:N` for the N-th time.
@@ -119,9 +140,12 @@ impl AgentSite {
     /// Starts the daemon and waits until it listens.
     #[track_caller]
     pub fn start(&self) -> Agent {
-        let mut command = self.bare_command();
-        command.args(["run", "--listen", &self.address.to_string(), "--share"]);
-        command.arg(format!("{SHARE}={}", self.share.display()));
+        let mut command = self.daemon_command();
+        command.args(["run", "--listen", &self.address.to_string()]);
+        match &self.settings {
+            None => command.arg("--share").arg(format!("{SHARE}={}", self.share.display())),
+            Some(settings) => command.arg("--config").arg(self.write_configuration(settings)),
+        };
         let mut running = Running::start(&mut command);
         let started = Duration::from_secs(20);
         wait_until(started, "the agent listens or has ended", || {
@@ -129,6 +153,32 @@ impl AgentSite {
         });
         assert!(running.is_running(), "the agent does not run\n{}", running.stderr());
         Agent { running }
+    }
+
+    fn daemon_command(&self) -> Command {
+        let bare = self.bare_command();
+        let Some(mounts) = &self.mounts else { return bare };
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+        command.arg(format!("set -e; {mounts}; exec \"$0\" \"$@\"")).arg(bare.get_program());
+        for (name, value) in bare.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("SHARE", &self.share);
+        command
+    }
+
+    fn write_configuration(&self, settings: &str) -> PathBuf {
+        let file = self.home.join("agent/agent.toml");
+        let text = format!("[shares.{SHARE}]\npath = {:?}\n{settings}\n", self.share);
+        let folder = file.parent().expect("it was joined");
+        fs::create_dir_all(folder).and_then(|()| fs::write(&file, text)).unwrap_or_else(|error| {
+            panic!("{}: {error}", file.display());
+        });
+        file
     }
 
     /// Runs one of the daemon's other subcommands to its end.
@@ -170,6 +220,11 @@ impl Agent {
     /// Whether it is still at work.
     pub fn is_running(&mut self) -> bool {
         self.running.is_running()
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.running.id()
     }
 
     /// What it has logged so far.

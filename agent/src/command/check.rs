@@ -100,6 +100,13 @@ impl<W: Write> Findings<'_, W> {
                 self.say("  deletions    the usual guard: not more than 20 files and half of all")?
             }
         }
+        match share.trash_days {
+            Some(days) => self.say(&format!("  trash        kept for {days} days"))?,
+            None => self.say("  trash        none: what is deleted is gone")?,
+        }
+        if let Some(marker) = &share.require_marker {
+            self.say(&format!("  marker       a source without {marker} deletes nothing"))?;
+        }
         if share.outside_links == OutsideLinks::Consent {
             self.warn("links may lead out of this share, to wherever a permitted sender says")?;
         }

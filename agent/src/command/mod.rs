@@ -1,6 +1,7 @@
 //! What each command does, and what it prints.
 
 mod check;
+mod trash;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -77,6 +78,7 @@ pub fn carry_out(cli: Cli) -> Result<(), CommandError> {
             print_peers(&mut out, &config?, request)
         }
         Command::Jobs { json } => print_jobs(&mut out, &config?, json),
+        Command::Trash { action } => trash::carry_out(&mut out, &config?, action),
         Command::Adopt { share } => match ask(&config?, Request::Adopt { share: share.clone() })? {
             Reply::Adopted { found } => Ok(writeln!(out, "share {share} is adopted: {found}")?),
             reply => Err(unexpected(&reply)),
@@ -95,9 +97,13 @@ fn ask(config: &Config, request: Request) -> Result<Reply, CommandError> {
     };
     match reply {
         Reply::Failed { reason } => Err(CommandError::Refused(reason)),
-        Reply::Invited(_) | Reply::Peers { .. } | Reply::Jobs { .. } | Reply::Adopted { .. } => {
-            Ok(reply)
-        }
+        Reply::Invited(_)
+        | Reply::Peers { .. }
+        | Reply::Jobs { .. }
+        | Reply::Trash(_)
+        | Reply::Restored(_)
+        | Reply::Emptied(_)
+        | Reply::Adopted { .. } => Ok(reply),
     }
 }
 
@@ -134,7 +140,13 @@ fn print_peers(
     let done = match &request {
         Request::Permit { .. } => Some("changed, as of now:"),
         Request::Revoke { .. } => Some("shut out, as of now:"),
-        Request::Peers | Request::Jobs | Request::Invite { .. } | Request::Adopt { .. } => None,
+        Request::Peers
+        | Request::Jobs
+        | Request::Invite { .. }
+        | Request::Trash { .. }
+        | Request::Restore { .. }
+        | Request::EmptyTrash { .. }
+        | Request::Adopt { .. } => None,
     };
     let peers = match ask(config, request)? {
         Reply::Peers { peers } => peers,

@@ -107,6 +107,26 @@ impl<H: Holder> Locks<H> {
         }
     }
 
+    /// Locks `tree` for a moment in which nobody speaks for it, if no job holds it. A job that comes meanwhile waits.
+    ///
+    /// # Errors
+    /// Somebody holds it.
+    pub(super) fn try_hold(
+        self: &Arc<Self>,
+        tree: &Tree,
+        owner: Owner,
+    ) -> Result<LockGuard<H>, Busy> {
+        let mut held = self.lock();
+        match held.table.request(tree, owner) {
+            Verdict::Granted(id) => Ok(LockGuard { locks: Arc::clone(self), id }),
+            Verdict::Superseded(ids) | Verdict::Contested(ids) => {
+                let holder = ids.iter().find_map(|id| held.holders.get(id));
+                let holder = holder.map_or("another command".to_owned(), |job| job.describe());
+                Err(Busy { holder })
+            }
+        }
+    }
+
     fn look(&self, tree: &Tree, owner: Owner, holder: &Arc<H>) -> Look<H> {
         let mut held = self.lock();
         let verdict = held.table.request(tree, owner);

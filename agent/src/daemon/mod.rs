@@ -19,15 +19,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quicopy_certs::{IdentityError, StateDir, StoreError, tls};
+use quicopy_engine::disk::Share as Folder;
 use quicopy_engine::disk::share::PARTIAL_AGE_MAX;
+use quicopy_engine::trash::{Sweep, Swept};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::link::{Close, CloseCode};
+use quicopy_protocol::message::JobId;
 use quicopy_protocol::transport::{Listener, SocketError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use self::accept::Strangers;
 use self::live::{Live, LiveJob};
+use self::lock_table::{Owner, Tree};
 use self::locks::Locks;
 use self::notify::ServiceManager;
 use self::pair::JoinRate;
@@ -37,8 +41,9 @@ use crate::control::ControlSocket;
 use crate::history::JobRecord;
 use crate::office::Office;
 use crate::request::{Reply, Request};
-use crate::share::{self, ShareError};
+use crate::share::{self, Share, ShareError, ShareName};
 use crate::state::{AgentLock, AgentLockError};
+use crate::trash;
 
 /// How often the peer file is looked at while jobs run: half of the second within which a revocation acts.
 const TRUST_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,6 +53,12 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const PARK_PATIENCE: Duration = Duration::from_millis(1700);
 /// When the agent is gone, whatever hangs.
 const STOP_DEADLINE: Duration = Duration::from_millis(1950);
+
+/// Entries that one sweep removes from one share's trash: some ten seconds of work. The rest goes an hour later.
+const SWEEP_ENTRIES_MAX: u64 = 200_000;
+
+/// As whom the administrator's commands hold locks.
+const OFFICE_JOB: JobId = JobId([0; 16]);
 
 /// Said to senders whose job ends because the agent does.
 const STOPPING: &str = "the agent is stopping; the job goes on where it was when the agent is back";
@@ -200,7 +211,8 @@ impl Running {
         let manager = ServiceManager::of_process();
         manager.say("READY=1");
         let mut accepting = tokio::spawn(accept::accept(Arc::clone(&agent), listener.clone()));
-        let answer = |request| agent.answer(request);
+        let answering = Arc::clone(&agent);
+        let answer = move |request| Arc::clone(&answering).answer(request);
         let end = tokio::select! {
             () = stop => Ok(()),
             _ = &mut accepting => Err(RunError::SocketLost),
@@ -258,10 +270,20 @@ impl Agent {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Carries out what comes through the control socket.
-    fn answer(&self, request: Request) -> Reply {
+    /// Carries out what comes through the control socket. What looks at a trash takes as long as there is in it.
+    async fn answer(self: Arc<Self>, request: Request) -> Reply {
+        let answered = tokio::task::spawn_blocking(move || self.answer_now(request)).await;
+        answered.unwrap_or_else(|panic| Reply::Failed {
+            reason: format!("the agent failed inside ({panic}); its log says more"),
+        })
+    }
+
+    fn answer_now(&self, request: Request) -> Reply {
         let lists_jobs = request == Request::Jobs;
-        let mut reply = self.office.carry_out(request);
+        let mut reply = match request {
+            Request::Restore { id, to, share } => self.restore(&id, to.as_deref(), share.as_ref()),
+            request => self.office.carry_out(request),
+        };
         if let Reply::Jobs { jobs } = &mut reply
             && lists_jobs
         {
@@ -269,6 +291,20 @@ impl Agent {
         }
         self.enforce_trust();
         reply
+    }
+
+    /// Gives something back from the trash while no job works where it goes.
+    fn restore(&self, id: &str, to: Option<&str>, share: Option<&ShareName>) -> Reply {
+        let restoring = match self.office.find_in_trash(id, to, share) {
+            Ok(restoring) => restoring,
+            Err(error) => return Reply::Failed { reason: with_causes(&error) },
+        };
+        let tree = Tree { share: restoring.share.clone(), path: restoring.tree() };
+        let owner = Owner { peer: self.office.identity.fingerprint(), job: OFFICE_JOB };
+        match self.locks.try_hold(&tree, owner) {
+            Ok(_lock) => Reply::Restored(restoring.carry_out()),
+            Err(busy) => Reply::Failed { reason: busy.to_string() },
+        }
     }
 
     /// Ends jobs whose rights were withdrawn.
@@ -308,20 +344,9 @@ impl Agent {
         {
             tracing::warn!("{}", with_causes(&error));
         }
-        let now = jiff::Timestamp::now();
-        let now = quicopy_protocol::meta::Timestamp {
-            seconds: now.as_second(),
-            nanos: now.subsec_nanosecond().unsigned_abs(),
-        };
         for share in &self.office.shares {
-            let swept =
-                self.office.online(share).map(|open| open.folder.sweep(PARTIAL_AGE_MAX, now));
-            match swept {
-                Ok(Ok(0)) | Err(_) => {}
-                Ok(Ok(count)) => {
-                    tracing::info!("share {}: {count} partial files were given up", share.name)
-                }
-                Ok(Err(error)) => tracing::warn!("share {}: {}", share.name, with_causes(&error)),
+            if let Ok(open) = self.office.online(share) {
+                sweep(share, &open.folder);
             }
         }
     }
@@ -342,6 +367,27 @@ impl Agent {
             Close { code: CloseCode::Refused(RefusalCode::Stopping), reason: STOPPING.into() };
         // The rest learn it from the first packet they send to the next agent.
         let _ = timeout_at(begin + STOP_DEADLINE, listener.close(&close)).await;
+    }
+}
+
+/// Clears away what is too old in a share's private folder.
+fn sweep(share: &Share, folder: &Folder) {
+    let (name, now) = (&share.name, trash::now());
+    match folder.sweep(PARTIAL_AGE_MAX, now) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("share {name}: {count} partial files were given up"),
+        Err(error) => tracing::warn!("share {name}: {}", with_causes(&error)),
+    }
+    let rules = Sweep { days: share.trash_days, now: Some(now), entries_max: SWEEP_ENTRIES_MAX };
+    match quicopy_engine::trash::sweep(folder, &rules) {
+        Ok(Swept { batches: 0, .. }) => {}
+        Ok(Swept { size, .. }) => {
+            let (entries, bytes) = (size.entries, size.bytes);
+            tracing::info!(
+                "share {name}: {entries} entries of the trash were given up, {bytes} bytes"
+            );
+        }
+        Err(error) => tracing::warn!("share {name}: its trash: {error}"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use async_channel::Receiver;
 use jiff::Timestamp;
 use quicopy_certs::{Fingerprint, KnownSender, Permit};
-use quicopy_engine::destination::{self, Setup};
+use quicopy_engine::destination::{self, Setup, TrashRules};
 use quicopy_engine::disk::advised;
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
 use quicopy_protocol::code::RefusalCode;
@@ -220,7 +220,7 @@ async fn carry_out(
         conflicts_known: remembered == Some(true),
         first_job: remembered == Some(false),
         durability,
-        trash_days: None,
+        trash_days: share.trash_days,
     };
     let outside_links =
         share.outside_links == OutsideLinks::Consent && rights.permits.allows(Permit::OutsideLinks);
@@ -232,6 +232,12 @@ async fn carry_out(
         rights: destination::Rights { owner: rights.permits.allows(Permit::Owner), outside_links },
         index,
         guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: share.max_delete },
+        trash: share.trash_days.map(|days| TrashRules {
+            job: job.0,
+            by: record.peer.clone(),
+            days,
+        }),
+        require_marker: share.require_marker,
         durability,
         time_step_nanos,
         started: SystemTime::now(),

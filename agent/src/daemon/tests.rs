@@ -254,7 +254,7 @@ async fn a_running_job_is_listed_and_a_past_one_is_in_the_history() {
     let sender = identity();
     world.trust(&sender, "write");
     let link = world.open(&sender, 1, "").await;
-    let Reply::Jobs { jobs } = world.agent.answer(Request::Jobs) else { panic!() };
+    let Reply::Jobs { jobs } = world.agent.answer_now(Request::Jobs) else { panic!() };
     assert_eq!((jobs.len(), jobs[0].state), (1, crate::history::JobState::Running));
     drop(link);
     world.agent.live.all_ended().await;

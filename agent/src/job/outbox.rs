@@ -133,22 +133,22 @@ impl Outbox {
                 text::cut(&mut text, TEXT_BYTES_MAX);
                 self.send(Notice { text }.into()).await
             }
-            Event::Done(Done { deleted, protected_dirs, mut guard, directories }) => {
+            Event::Done(Done {
+                deleted,
+                trashed,
+                protected_dirs,
+                mut guard,
+                plan,
+                directories,
+            }) => {
                 if let Some(text) = &mut guard {
                     text::cut(text, TEXT_BYTES_MAX);
                 }
                 self.hear_out().await?;
                 let last = DirId(directories.saturating_sub(1));
                 self.send(
-                    JobDone {
-                        deleted,
-                        trashed: 0,
-                        protected_dirs,
-                        guard,
-                        plan: None,
-                        directories: last,
-                    }
-                    .into(),
+                    JobDone { deleted, trashed, protected_dirs, guard, plan, directories: last }
+                        .into(),
                 )
                 .await
             }

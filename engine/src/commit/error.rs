@@ -19,6 +19,9 @@ pub enum CommitError {
     /// The file system refused.
     #[error("cannot be put in place")]
     Disk(#[source] io::Error),
+    /// The version that it replaces was to be kept in the trash, and cannot be: it stays in its place.
+    #[error("the version that it replaces cannot be kept in the trash, so it was not replaced")]
+    NotKept(#[source] io::Error),
     /// Data or names may not have reached the disk.
     #[error("could not be made durable, and was thrown away")]
     Sync(#[source] io::Error),
@@ -34,6 +37,7 @@ impl CommitError {
             // A rename that cannot leave the private folder: the next try stands beside its target.
             Self::Disk(error) if Errno::from_io_error(error) == Some(Errno::XDEV) => true,
             Self::Disk(error) => fault::is_transient(error),
+            Self::NotKept(error) => fault::is_transient(error),
             Self::Changed | Self::Sync(_) | Self::Degraded => false,
         }
     }
@@ -43,6 +47,15 @@ impl CommitError {
         match self {
             Self::Changed => Failure::new(Operation::CopyFile, ALTERED_OUTSIDE, self.to_string()),
             Self::Disk(error) => fault::failure(Operation::CopyFile, error),
+            Self::NotKept(error) => {
+                let code = fault::windows_code(error);
+                let hint = match Errno::from_io_error(error) {
+                    Some(Errno::XDEV) => "the trash is on another file system",
+                    _ => &*error.to_string(),
+                };
+                let reason = format!("{self}: {hint}; without /TRASH it is");
+                Failure::new(Operation::CopyFile, code, reason)
+            }
             Self::Sync(error) => {
                 let code = fault::windows_code(error);
                 let reason = format!("{self}: {error}; check the destination's disk");

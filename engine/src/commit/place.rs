@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use quicopy_protocol::meta::Digest;
-use quicopy_protocol::path::{Name, PARTIAL_PREFIX};
+use quicopy_protocol::path::{Name, PARTIAL_PREFIX, RelPath};
 use quicopy_protocol::verdict::Origins;
 use rustix::io::Errno;
 
@@ -14,6 +14,7 @@ use crate::disk::private::SWAP;
 use crate::disk::share;
 use crate::disk::{DirHandle, DiskKind, Ignored, Placement, RenameMode, Stat};
 use crate::journal::sidecar;
+use crate::trash::Bin;
 
 /// What the job saw at the target's name when it decided, and what is to become of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,9 +92,23 @@ pub struct Ready {
     pub(crate) is_placed: bool,
     // Where the old entry went, once an exchange has happened.
     pub(crate) displaced: Option<Displaced>,
+    // Where the version that is replaced is kept.
+    pub(crate) keeps: Option<Keeps>,
+}
+
+/// Where the version of a file that is about to be replaced is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeps {
+    bin: Arc<Bin>,
+    path: RelPath,
 }
 
 impl Ready {
+    /// Keeps the version that is replaced, if one is, in the trash; `path` is the entry's below the share.
+    pub fn keep_old_version(&mut self, bin: &Arc<Bin>, path: RelPath) {
+        self.keeps = Some(Keeps { bin: Arc::clone(bin), path });
+    }
+
     /// Size of the content in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
@@ -106,19 +121,48 @@ impl Ready {
     pub(crate) fn put(&mut self) -> Result<Stat, CommitError> {
         let found = self.dir.stat(&self.name).map_err(CommitError::Disk)?;
         let mode = self.place.decide(found.as_ref()).ok_or(CommitError::Changed)?;
-        self.rename(mode).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::EXIST) if mode == RenameMode::KeepOld => CommitError::Changed,
-            Some(Errno::XDEV) => {
-                self.dir.note_refused_rename();
-                CommitError::Disk(error)
+        let mode = self.keep_old(mode).map_err(CommitError::NotKept)?;
+        self.rename(mode).inspect_err(|_| self.keep_no_more(mode)).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::EXIST) if mode == RenameMode::KeepOld => CommitError::Changed,
+                Some(Errno::XDEV) => {
+                    self.dir.note_refused_rename();
+                    CommitError::Disk(error)
+                }
+                _ => CommitError::Disk(error),
             }
-            _ => CommitError::Disk(error),
         })?;
         self.is_placed = true;
         crate::crash_point!("agent_renamed");
         match self.dir.stat(&self.name).map_err(CommitError::Disk)? {
             Some(stat) if stat.inode == self.inode => Ok(stat),
             Some(_) | None => Err(CommitError::Changed),
+        }
+    }
+
+    /// Gives the version that is about to be replaced its second name in the trash. Where a file cannot have two, it is exchanged
+    /// for the new one, and whoever owns the job moves it there.
+    fn keep_old(&self, mode: RenameMode) -> io::Result<RenameMode> {
+        let (RenameMode::Replace, Some(Keeps { bin, path })) = (mode, &self.keeps) else {
+            return Ok(mode);
+        };
+        match bin.keep(&self.dir, &self.name, path) {
+            Ok(()) => Ok(mode),
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::PERM | Errno::MLINK | Errno::NOTSUP | Errno::NOSYS)
+                ) =>
+            {
+                Ok(RenameMode::Exchange)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keep_no_more(&self, mode: RenameMode) {
+        if let (RenameMode::Replace, Some(Keeps { bin, path })) = (mode, &self.keeps) {
+            bin.keep_no_more(path, &self.name);
         }
     }
 

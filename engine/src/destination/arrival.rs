@@ -17,9 +17,10 @@ use super::presence;
 use crate::compare::Listed;
 use crate::disk::share::PARTIAL_AGE_MAX;
 use crate::disk::{DirHandle, DiskEntry, RenameMode, Share, Stat};
-use crate::fault::{self, Fault, Outlook};
+use crate::fault::{self, DISK_FULL, Fault, Outlook};
 use crate::purge;
 use crate::retry::RetryPolicy;
+use crate::trash::Why;
 
 /// How a directory stands at the destination before it is planned.
 pub(super) enum Arrival {
@@ -136,6 +137,9 @@ impl<'a> Arrivals<'a> {
                 }
                 Err(fault) => fault,
             };
+            if failure.windows_code == DISK_FULL && self.job.make_room(0) {
+                continue;
+            }
             let wait = match outlook {
                 Outlook::Outage => self.retries.next_wait(),
                 Outlook::Passing | Outlook::Lasting => None,
@@ -203,10 +207,12 @@ impl<'a> Arrivals<'a> {
         let beside = presence::reserved_name(&self.job.setup.peer, &parent.path, name);
         let made = self.job.make_dir(&above, &beside).map_err(create)?;
         match above.rename(&beside, &above, name, RenameMode::Exchange) {
-            Ok(()) => above.remove_file(&beside).map_err(create)?,
+            Ok(()) => {
+                self.job.put_aside(&above, &beside, path, Why::Deleted).map_err(create)?;
+            }
             Err(_) => {
                 // No exchange on this file system: the file goes first.
-                above.remove_file(name).map_err(create)?;
+                self.job.put_aside(&above, name, path, Why::Deleted).map_err(create)?;
                 above.rename(&beside, &above, name, RenameMode::KeepOld).map_err(create)?;
             }
         }

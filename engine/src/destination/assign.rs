@@ -24,6 +24,8 @@ pub(super) struct Assigner<'a> {
     pub(super) rules: &'a Rules<'a>,
     pub(super) folder: &'a Arc<Folder>,
     pub(super) removals: &'a mut Removals,
+    /// Whether what is deleted in it can go where it must.
+    pub(super) can_delete: bool,
 }
 
 impl Assigner<'_> {
@@ -90,11 +92,15 @@ impl Assigner<'_> {
     /// Whether a directory with all that it holds may be replaced by a file or link: nothing in it is protected, and the
     /// guards of deletions let it pass, which cannot be asked at the end as they are for what is extra.
     fn gives_way(&mut self, path: &RelPath, directory: &Present) -> bool {
+        if !self.can_delete {
+            self.job.tell(Event::Notice(format!(
+                "{path}: a directory on another file system than the trash is not replaced by a file"
+            )));
+            return false;
+        }
         match purge::survey(self.rules, path, directory, &mut Lister { job: self.job }) {
             Ok(census) => {
-                let setup = &self.job.setup;
-                let passes =
-                    self.removals.displaces(census, setup.policy.max_delete, &setup.guards);
+                let passes = self.removals.displaces(census, self.job);
                 if !passes {
                     self.job.tell(Event::Notice(format!(
                         "{path}: a directory of {} entries is not replaced by a file; pass /MAXDELETE:N to allow it",

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use quicopy_protocol::meta::Skip;
+use quicopy_protocol::meta::{Entry, Skip};
+use quicopy_protocol::options::PlanId;
 use quicopy_protocol::path::{Name, RelPath};
-use quicopy_protocol::verdict::DirState;
+use quicopy_protocol::verdict::{DirState, Kept};
 
 use super::Refusal;
 use super::arrival::{Arrival, Arrivals, There};
@@ -15,11 +16,13 @@ use super::event::Event;
 use super::folder::{Children, Folder, children};
 use super::job::Job;
 use super::listing::Listing;
+use super::plan_name::PlanName;
 use super::presence::Lister;
 use super::removal::Removals;
 use super::work::Work;
-use crate::plan::{DirectoryInput, Extra, Knowledge, Rules, plan_directory};
-use crate::purge::{self, Find};
+use super::wrong_way::HeldBack;
+use crate::plan::{DirectoryInput, Extra, Knowledge, Rules, deletes, plan_directory};
+use crate::purge::{self, Find, Ruling};
 
 /// A directory whose own directories may still come.
 struct Open {
@@ -34,22 +37,59 @@ pub(super) struct Comparer<'a> {
     arrivals: Arrivals<'a>,
     work: Sender<Work>,
     removals: Removals,
+    held_back: HeldBack,
+    name: PlanName,
     above: Vec<Open>,
     planned: u64,
+}
+
+/// What planning came to.
+pub(super) struct Planned {
+    /// What is to be removed.
+    pub(super) removals: Removals,
+    /// How many directories there were.
+    pub(super) directories: u64,
+    /// The name of the plan.
+    pub(super) name: PlanId,
+    /// What is to be said of overwrites of newer files.
+    pub(super) overwrites: Ruling,
 }
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(job: &'a Job, work: Sender<Work>, removals: Removals) -> Self {
         let arrivals = Arrivals::new(job);
-        Self { job, arrivals, work, removals, above: Vec::new(), planned: 0 }
+        let setup = &job.setup;
+        let held_back = HeldBack::new(setup.policy.force, setup.guards.default_limit);
+        let (name, above) = (PlanName::new(), Vec::new());
+        Self { job, arrivals, work, removals, held_back, name, above, planned: 0 }
     }
 
-    /// Ends the planning: what is to be removed, and how many directories there were.
-    pub(super) fn finish(mut self) -> (Removals, u64) {
+    /// Ends the planning.
+    pub(super) fn finish(mut self) -> Planned {
         while let Some(open) = self.above.pop() {
             self.job.release(&open.folder);
         }
-        (self.removals, self.planned)
+        let held_back = self.held_back.judge();
+        self.send(held_back);
+        Planned {
+            removals: self.removals,
+            directories: self.planned,
+            name: self.name.finish(),
+            overwrites: self.held_back.ruling(),
+        }
+    }
+
+    /// Notes what was listed, as it comes.
+    pub(super) fn note_listed(&mut self, entries: &[Entry]) {
+        let let_go = self.held_back.note_listed(entries);
+        self.send(let_go);
+    }
+
+    fn send(&self, works: Vec<Work>) {
+        for work in works {
+            // The other end is gone only when the job is parked.
+            let _ = self.work.send(work);
+        }
     }
 
     /// Plans one directory.
@@ -103,6 +143,7 @@ impl<'a> Comparer<'a> {
         if failed && let Some(parent) = &folder.parent {
             parent.copy_failed.store(true, Ordering::Release);
         }
+        self.name.directory(&listing.path, &state);
         let dir = listing.dir;
         self.job.tell(Event::Plan { dir, state, verdicts: Vec::new(), same: Default::default() });
         self.above.push(Open {
@@ -160,23 +201,29 @@ impl<'a> Comparer<'a> {
         let children = children(entries, plan.directories, &plan.decisions, rules.policy);
         let makes_any = children.values().any(|child| child.state == DirState::New);
 
+        if listing.path.is_root() {
+            self.removals.look_for_markers(job, entries);
+        }
         self.removals.count(plan.census);
-        let assigner =
-            Assigner { job, rules: &rules, folder: &folder, removals: &mut self.removals };
+        let can_delete = handle.as_ref().is_none_or(|handle| job.can_delete_in(handle));
+        let removals = &mut self.removals;
+        let assigner = Assigner { job, rules: &rules, folder: &folder, removals, can_delete };
         let (verdicts, work) = assigner.assign(entries, plan.decisions);
         if let Some(handle) = &handle
             && (makes_any || !work.is_empty())
         {
             job.open_up(&folder, handle);
         }
+        self.name.directory(&listing.path, &state);
+        self.name.verdicts(&listing.path, entries, &verdicts);
+        let entries_in_work = work.len() as u64;
+        let go = self.held_back.sift(&verdicts, work);
         job.tell(Event::Plan { dir: listing.dir, state, verdicts, same: plan.same });
-        self.follow(&rules, &folder, plan.extras)?;
+        let extras = if can_delete { plan.extras } else { self.keep(&rules, plan.extras) };
+        self.follow(&rules, &folder, extras)?;
         self.above.push(Open { folder: Arc::clone(&folder), children, knowledge });
-        job.begin_folder(&folder, work.len() as u64);
-        for work in work {
-            // The other end is gone only when the job is parked.
-            let _ = self.work.send(work);
-        }
+        job.begin_folder(&folder, entries_in_work);
+        self.send(go);
         Ok(())
     }
 
@@ -187,6 +234,17 @@ impl<'a> Comparer<'a> {
             return Knowledge::Incomplete;
         }
         self.above.last().map_or(Knowledge::Complete, |above| above.knowledge)
+    }
+
+    /// Keeps what is extra in a directory from which nothing can be moved to the trash.
+    fn keep(&self, rules: &Rules<'_>, mut extras: Vec<Extra>) -> Vec<Extra> {
+        if deletes(rules.policy) {
+            for extra in extras.iter_mut().filter(|extra| extra.kept.is_none()) {
+                extra.kept = Some(Kept::Mount);
+            }
+            self.job.tell_out_of_reach();
+        }
+        extras
     }
 
     /// Follows what is extra in a directory to the bottom.
@@ -201,7 +259,7 @@ impl<'a> Comparer<'a> {
         }
         let at = Find { dir: folder.id, path: &folder.path };
         let mut lister = Lister { job: self.job };
-        let mut sink = self.removals.sink(self.job, folder);
+        let mut sink = self.removals.sink(self.job, folder, &mut self.name);
         let census =
             purge::find(rules, at, extras, &mut lister, &mut sink).map_err(Refusal::from_spool)?;
         drop(sink);

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::meta::{Attribute, Digest, DirId, Entry, EntryId, Meta, WantId};
+use quicopy_protocol::options::PlanId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
     Basis, DirState, ExtraEntry, OutcomeResult, Removal, Tally, Verdict,
@@ -119,10 +120,14 @@ pub enum Event {
 pub struct Done {
     /// Entries deleted.
     pub deleted: u64,
+    /// Those of them that are in the trash.
+    pub trashed: u64,
     /// Directories in which nothing was deleted for lack of knowledge, or because a copy failed.
     pub protected_dirs: u64,
     /// The guard that held deletions back.
     pub guard: Option<String>,
+    /// The name of the plan, where one was asked for: by a job that only lists, or that carries out one of that name.
+    pub plan: Option<PlanId>,
     /// Directories planned.
     pub directories: u64,
 }

@@ -19,11 +19,13 @@ use super::window::Weight;
 use super::work::Work;
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Item, Order, Outcome, Ready};
+use crate::compare::Present;
 use crate::disk::{DirHandle, DiskKind};
-use crate::fault::{self, Fault, Outlook};
+use crate::fault::{self, DISK_FULL, Fault, Outlook};
 use crate::index::Record;
 use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
+use crate::trash::Why;
 
 /// Finished files that may wait for the committer while it syncs a batch: half of the next one.
 const READY_MAX: usize = BATCH_ITEMS_MAX / 2;
@@ -88,8 +90,13 @@ impl<'a> Finisher<'a> {
     }
 
     /// Hands a finished entry to the committer.
-    pub(super) fn ready(&self, entry: Try, ready: Box<Ready>, commits: &Sender<Order<Try>>) {
+    pub(super) fn ready(&self, entry: Try, mut ready: Box<Ready>, commits: &Sender<Order<Try>>) {
         entry.work.folder.touch();
+        if let (Some(bin), Some(path)) = (self.job.bin_of_versions(), entry.work.path())
+            && let Some(path) = self.job.setup.below_share(path)
+        {
+            ready.keep_old_version(bin, path);
+        }
         if let Err(failure) = self.keep_old(&entry.work) {
             ready.discard();
             return self.failed(entry, Fault::lasting(failure));
@@ -114,7 +121,15 @@ impl<'a> Finisher<'a> {
 
     /// An entry failed: it is tried again if that may help and tries are left.
     pub(super) fn failed(&self, mut entry: Try, fault: Fault) {
-        let Fault { failure, outlook } = fault;
+        let Fault { mut failure, outlook } = fault;
+        if failure.windows_code == DISK_FULL && !self.job.stop.is_set() {
+            let size_bytes = entry.work.entry.meta.size_bytes;
+            if self.job.make_room(size_bytes) {
+                let _ = self.again.0.send((self.job.now(), entry));
+                return;
+            }
+            self.job.explain_full(&mut failure, size_bytes);
+        }
         let wait = match outlook {
             Outlook::Passing | Outlook::Outage => entry.retries.next_wait(),
             Outlook::Lasting => None,
@@ -152,14 +167,20 @@ impl<'a> Finisher<'a> {
         let Committed { stat, origins, displaced, ignored, .. } = committed;
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
-            let removed = super::removal::remove_whole(&dir, &name);
-            if let Ok(entries) = removed {
+            let path = work.path().unwrap_or(&work.folder.path);
+            let why = match work.present.as_ref().is_some_and(Present::is_dir) {
+                true => Why::Deleted,
+                false => Why::Overwritten,
+            };
+            let removed = self.job.put_aside(&dir, &name, path, why);
+            if let Ok(entries) = removed
+                && why == Why::Deleted
+            {
                 self.job.note_displaced(entries);
             }
             if let Err(error) = removed {
                 self.job.tell(Event::Notice(format!(
-                    "{}: what stood there before could not be removed from beside it ({name}): {error}",
-                    work.path().unwrap_or(&work.folder.path)
+                    "{path}: what stood there before could not be removed from beside it ({name}): {error}"
                 )));
             }
         }

@@ -15,6 +15,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::Refusal;
+use super::aside;
 use super::descriptors::dirs_held_max;
 use super::event::Event;
 use super::folder::Folder;
@@ -29,11 +30,14 @@ use crate::index::Record;
 use crate::names::{self, NameFamily, NameLimits};
 use crate::receive::Receiver;
 use crate::source::StopFlag;
+use crate::trash::Bin;
 
 /// One job at the destination.
 pub(super) struct Job {
     pub(super) setup: Setup,
     pub(super) filter: Filter,
+    /// Where deletions go, if they are kept for a while.
+    pub(super) bin: Option<Arc<Bin>>,
     pub(super) stop: StopFlag,
     pub(super) window: Window,
     /// Set when no listing follows.
@@ -44,6 +48,9 @@ pub(super) struct Job {
     durable: Arc<Durable>,
     changed: AtomicBool,
     displaced: AtomicU64,
+    trashed: AtomicU64,
+    /// Whether it was told that something lies out of the trash's reach.
+    pub(super) told_out_of_reach: AtomicBool,
     ignored: Mutex<Ignored>,
     /// Directories whose mode is for the time of the job.
     pub(super) held: Held,
@@ -73,6 +80,7 @@ impl Job {
         let (over_tx, over_rx) = crossbeam_channel::bounded(0);
         let durable = Arc::new(Durable::new(setup.share.root(), setup.durability));
         Self {
+            bin: aside::bin(&setup),
             setup,
             filter,
             stop,
@@ -84,6 +92,8 @@ impl Job {
             durable,
             changed: AtomicBool::new(false),
             displaced: AtomicU64::new(0),
+            trashed: AtomicU64::new(0),
+            told_out_of_reach: AtomicBool::new(false),
             ignored: Mutex::default(),
             held: Held::default(),
             refusal: OnceLock::new(),
@@ -109,6 +119,16 @@ impl Job {
     /// Entries that were removed to make room for others.
     pub(super) fn displaced(&self) -> u64 {
         self.displaced.load(Ordering::Relaxed)
+    }
+
+    /// Adds to those of them that are in the trash.
+    pub(super) fn note_trashed(&self, entries: u64) {
+        self.trashed.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Those of them that are in the trash.
+    pub(super) fn trashed(&self) -> u64 {
+        self.trashed.load(Ordering::Relaxed)
     }
 
     /// Asks every thread of the job to come to its end and to keep what is unfinished.

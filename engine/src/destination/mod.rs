@@ -15,10 +15,11 @@
 //! A ledger knows how far the job is settled. A stop, or inputs that end early, park the job: what is unfinished is made
 //! durable and kept for the next attempt, and nothing is deleted.
 //!
-//! Reading order: `event`, `comparer` (with `arrival` before it and `assign` after), `scheduler`, `writer`, `removal`; `job`
-//! is what they share.
+//! Reading order: `event`, `comparer` (with `arrival` before it, `assign`, `wrong_way` and `plan_name` after), `scheduler`, `writer`, `removal` (with
+//! `spool`, `removing` and `aside`); `job` is what they share.
 
 mod arrival;
+mod aside;
 mod assign;
 mod checker;
 mod comparer;
@@ -32,16 +33,20 @@ mod job;
 mod ledger;
 mod links;
 mod listing;
+mod plan_name;
 mod presence;
 mod removal;
+mod removing;
 mod scheduler;
 mod setup;
 mod space_floor;
+mod spool;
 mod stamp;
 mod time_step;
 mod window;
 mod work;
 mod writer;
+mod wrong_way;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -52,12 +57,14 @@ use std::sync::atomic::Ordering;
 
 use async_channel::{Receiver, Sender};
 use quicopy_protocol::code::RefusalCode;
+use quicopy_protocol::options::JobPolicy;
 
 use crate::commit::Order;
 use crate::filter::Filter;
+use crate::purge::Ruling;
 use crate::source::StopFlag;
 use checker::Checker;
-use comparer::Comparer;
+use comparer::{Comparer, Planned};
 use finisher::{Finisher, Try};
 use job::{Job, ParkOnPanic};
 use listing::Listing;
@@ -65,7 +72,7 @@ use removal::Removals;
 use scheduler::Scheduler;
 
 pub use event::{Content, Done, Event, Listed, PartEnd};
-pub use setup::{Rights, Setup};
+pub use setup::{Rights, Setup, TrashRules};
 pub use time_step::time_step_nanos;
 
 /// Threads that verify and write content. Two saturate a disk's journal; four hide its waits.
@@ -163,9 +170,7 @@ pub fn run(
         let _guard = ParkOnPanic(job);
 
         let ended = plan_all(job, &inputs, work_tx, commits_tx).map(|planned| match planned {
-            Some((removals, directories)) if job.wait_until_idle() => {
-                finish(job, removals, directories)
-            }
+            Some(planned) if job.wait_until_idle() => finish(job, planned),
             Some(_) | None => Ended::Parked,
         });
         job.park();
@@ -194,7 +199,7 @@ fn plan_all(
     inputs: &Inputs,
     work: crossbeam_channel::Sender<work::Work>,
     commits: crossbeam_channel::Sender<Order<Try>>,
-) -> Result<Option<(Removals, u64)>, Refusal> {
+) -> Result<Option<Planned>, Refusal> {
     let mut comparer = Comparer::new(job, work, Removals::new());
     let mut assembling = None;
     while let Ok(listed) = inputs.listed.recv_blocking() {
@@ -203,6 +208,7 @@ fn plan_all(
         }
         match listed {
             Listed::Part { dir, path, meta, attributes, entries, end } => {
+                comparer.note_listed(&entries);
                 let part = Listing { dir, path, meta, attributes, entries, failure: None };
                 if let Some(listing) = Listing::add(&mut assembling, part, end)? {
                     comparer.plan(&listing)?;
@@ -213,18 +219,50 @@ fn plan_all(
                 job.scan_ended.store(true, Ordering::Release);
                 // Whatever waits for company now waits for entries in work alone.
                 let _ = commits.send(Order::Flush);
-                return Ok(Some(planned));
+                return check_plan(&job.setup.policy, planned).map(Some);
             }
         }
     }
     Ok(None)
 }
 
+/// Compares a plan with the one that the job is to carry out: another one is refused before anything is done, in the job
+/// that only lists and goes before. If the trees changed since, what is left to do is deletions, and they are not done.
+fn check_plan(policy: &JobPolicy, mut planned: Planned) -> Result<Planned, Refusal> {
+    let Some(asked) = policy.plan.filter(|asked| *asked != planned.name) else {
+        return Ok(planned);
+    };
+    let now = planned.name;
+    if policy.list_only {
+        return Err(Refusal::new(
+            RefusalCode::PlanChanged,
+            format!(
+                "D14: the plan has changed: it was {asked} and is {now}; nothing was changed; see it with /L, then pass /PLAN:{now}"
+            ),
+        ));
+    }
+    planned.removals.forbid(format!(
+        "D14: the plan has changed since it was checked: it was {asked} and is {now}; nothing was deleted; see what is left with /L"
+    ));
+    Ok(planned)
+}
+
 /// Everything was copied: deletes what is to be deleted, and makes the last changes durable.
-fn finish(job: &Job, removals: Removals, directories: u64) -> Ended {
-    let mut done = Done { directories, ..Done::default() };
+fn finish(job: &Job, planned: Planned) -> Ended {
+    let Planned { removals, directories, name, overwrites } = planned;
+    let policy = &job.setup.policy;
+    let plan = (policy.list_only || policy.plan.is_some()).then_some(name);
+    let mut done = Done { directories, plan, ..Done::default() };
     removals.carry_out(job, &mut done);
+    match overwrites {
+        Ruling::Pass => {}
+        Ruling::Warn(text) => job.tell(Event::Notice(text)),
+        Ruling::Refuse(text) => {
+            done.guard = Some(done.guard.map_or(text.clone(), |guard| format!("{text}; {guard}")));
+        }
+    }
     done.deleted += job.displaced();
+    done.trashed += job.trashed();
     if job.stop.is_set() {
         return Ended::Parked;
     }

@@ -302,7 +302,12 @@ impl<'a> Scheduler<'a> {
         let name = &work.entry.name;
         let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
-        if !planned.is_unchanged(&presence::present(dir, name, &found)) {
+        let mut now = presence::present(dir, name, &found);
+        if self.job.bin_of_versions().is_some() {
+            // A second name that an earlier try gave it, and took away again, moved its change time.
+            now.changed = planned.changed;
+        }
+        if !planned.is_unchanged(&now) {
             return Err(Fault::lasting(presence::changed_meanwhile()));
         }
         Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::options::{Durability, JobPolicy};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 
 use crate::commit::Clock;
 use crate::compare::Tolerances;
@@ -30,6 +30,10 @@ pub struct Setup {
     pub index: Option<Arc<Index>>,
     /// The destination's own rules about deletions.
     pub guards: GuardRules,
+    /// What keeps the job's deletions for a while, if anything does.
+    pub trash: Option<TrashRules>,
+    /// What the source's root must hold, as the destination demands it, if anything is to be deleted.
+    pub require_marker: Option<Name>,
     /// How commits are made durable.
     pub durability: Durability,
     /// Smallest step of a time that the destination keeps, in nanoseconds.
@@ -57,6 +61,17 @@ impl Setup {
         let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         Timestamp { seconds, nanos: since.subsec_nanos() }
     }
+}
+
+/// How a destination keeps what a job deletes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrashRules {
+    /// The job, by its id.
+    pub job: [u8; 16],
+    /// Who sent it, in words.
+    pub by: String,
+    /// For how many days it is kept.
+    pub days: u16,
 }
 
 /// What a peer may set beside content, modes and times.

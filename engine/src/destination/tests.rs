@@ -13,6 +13,9 @@ use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 use rustix::io::Errno;
 
+mod guards;
+mod trash;
+
 use super::arrival::Arrivals;
 use super::*;
 use crate::disk::Share;
@@ -26,6 +29,9 @@ type Source = BTreeMap<&'static str, Vec<(&'static str, &'static str)>>;
 struct Site {
     dir: tempfile::TempDir,
     index: Option<Arc<Index>>,
+    trash: Option<TrashRules>,
+    require_marker: Option<Name>,
+    default_limit: DefaultLimit,
     policy: JobPolicy,
 }
 
@@ -34,6 +40,8 @@ struct Site {
 struct Told {
     wants: usize,
     failed: Vec<String>,
+    removals_failed: Vec<String>,
+    notices: Vec<String>,
     extras: usize,
     done: Option<Done>,
     settled: u64,
@@ -56,7 +64,8 @@ impl Site {
             retry: Retry { retries: 0, wait_seconds: 0 },
             ..JobPolicy::default()
         };
-        Self { dir, index: None, policy }
+        let (index, trash, require_marker) = (None, None, None);
+        Self { dir, index, trash, require_marker, default_limit: DefaultLimit::Refuse, policy }
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -75,7 +84,9 @@ impl Site {
             policy: self.policy.clone(),
             rights: Rights::default(),
             index: self.index.clone(),
-            guards: GuardRules { default_limit: DefaultLimit::Refuse, share_max: None },
+            guards: GuardRules { default_limit: self.default_limit, share_max: None },
+            trash: self.trash.clone(),
+            require_marker: self.require_marker.clone(),
             durability: Durability::Group,
             time_step_nanos: 1,
             started: std::time::UNIX_EPOCH,
@@ -214,6 +225,10 @@ fn serve(
             Event::Outcome(_, OutcomeResult::Failed(failure)) => told.failed.push(failure.reason),
             Event::Extras { entries, .. } => told.extras += entries.len(),
             Event::Settled(dir) => told.settled = dir.0,
+            Event::Removed(removal) => {
+                told.removals_failed.extend(removal.failure.map(|failure| failure.reason));
+            }
+            Event::Notice(text) => told.notices.push(text),
             Event::Done(done) => told.done = Some(done),
             _ => {}
         }

@@ -157,13 +157,17 @@ impl DirHandle {
         child.is_mount || child.device != self.device()
     }
 
+    /// Whether both lie on one file system, reached through one mount: only then an entry can be renamed from one to the other.
+    pub fn is_on_mount_of(&self, other: &Self) -> bool {
+        self.device() == other.device() && self.open.mount == other.open.mount
+    }
+
     /// Where partial files of targets in this directory stand: in the folder `private`, unless a rename from there would
     /// fail, or would not inherit what this directory hands down.
     pub fn placement(&self, private: &Self) -> Placement {
         let here = &self.open;
-        let can_rename = self.device() == private.device()
-            && here.mount == private.open.mount
-            && !here.refuses_renames.load(Ordering::Relaxed);
+        let can_rename =
+            self.is_on_mount_of(private) && !here.refuses_renames.load(Ordering::Relaxed);
         let hands_down = here.stat.mode & SET_GROUP_ID != 0
             || *here.has_default_acl.get_or_init(|| meta::has_default_acl(&here.fd));
         if can_rename && !hands_down { Placement::Private } else { Placement::Beside }
@@ -221,6 +225,18 @@ impl DirHandle {
     pub fn link(&self, name: &Name, into: &Self, other: &Name) -> io::Result<()> {
         let (name, other) = (name.as_bytes(), other.as_bytes());
         Ok(rustix::fs::linkat(self, name, into, other, AtFlags::empty())?)
+    }
+
+    /// Lets the owner list and change the directory `name` of this one, which `found` describes. Only where nobody else can put
+    /// a link in its place.
+    ///
+    /// # Errors
+    /// As `chmodat`.
+    pub(crate) fn let_owner_in(&self, name: &Name, found: &Stat) -> io::Result<()> {
+        if Mode::from_raw_mode(found.mode.into()).contains(Mode::RWXU) {
+            return Ok(());
+        }
+        Ok(rustix::fs::chmodat(self, name.as_bytes(), Mode::RWXU, AtFlags::empty())?)
     }
 
     /// The text of a symbolic link.

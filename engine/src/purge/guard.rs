@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use quicopy_protocol::meta::Entry;
 use quicopy_protocol::options::{DeleteLimit, JobPolicy};
+use quicopy_protocol::path::Name;
 
 use crate::plan::{deletes, is_users};
 
@@ -179,6 +180,19 @@ pub fn empty_source(
     })
 }
 
+/// Says that nothing is deleted, since a marker is missing from the root of the source: another disk may be mounted there.
+///
+/// A marker that the job leaves out by name is there all the same.
+pub fn missing_marker<'a>(
+    mut markers: impl Iterator<Item = &'a Name>,
+    source: &[Entry],
+) -> Option<String> {
+    let missing = markers.find(|marker| !source.iter().any(|entry| entry.name == **marker))?;
+    Some(format!(
+        "D3: the source has no {missing}, by which it is known; nothing was deleted; check that the right disk is mounted there"
+    ))
+}
+
 /// A directory as a file system numbers it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct FileId {
@@ -342,6 +356,23 @@ mod tests {
         check("/MIR", "a", false, false);
         check("/MIR", "!skipped.log", false, false);
         check("/MIR", "lost+found/ .quicopy/", false, true);
+    }
+
+    #[test]
+    fn without_its_marker_a_source_is_not_the_one_it_was() {
+        let check = |markers: &[&str], source, missing: Option<&str>| {
+            let markers: Vec<_> =
+                markers.iter().map(|name| Name::new(name.as_bytes()).unwrap()).collect();
+            let text = missing_marker(markers.iter(), &entries(source));
+            assert_eq!(text.is_some(), missing.is_some(), "{source}");
+            assert!(text.unwrap_or_default().contains(missing.unwrap_or_default()), "{source}");
+        };
+        check(&[], "", None);
+        check(&["here"], "a here", None);
+        check(&["here"], "a here/", None);
+        check(&["here"], "!here", None);
+        check(&["here"], "a Here", Some("no here"));
+        check(&["here", "too"], "here", Some("no too"));
     }
 
     #[test]

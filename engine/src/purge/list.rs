@@ -3,20 +3,22 @@
 //!
 //! ```text
 //! file    magic "quicopy-removals" | version u32
-//! record  body length u32 | first 8 bytes of the body's BLAKE3 | body
+//! record  body length u32 | first 8 bytes of the body's BLAKE3 | body | body length once more
 //! ```
 //!
 //! Numbers are little-endian. A record whose length or checksum does not hold ends the list: it was being written when
-//! the machine stopped. Records stand in the order in which they are carried out, contents before their directory, so
-//! every beginning of a list is safe to carry out.
+//! the machine stopped. Records stand in the order in which things are deleted, contents before their directory, so
+//! every beginning of a list is safe to carry out. The length at the end lets a list be read backwards as well, each directory
+//! before what it holds: so it is moved to the trash, in which a whole tree goes by one rename.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::record::{DirectoryRemovals, RECORD_ENTRIES_MAX, decode, encode};
 
 const MAGIC: &[u8; 16] = b"quicopy-removals";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECKSUM_BYTES: usize = 8;
+const HEAD_BYTES: usize = MAGIC.len() + 4;
 
 /// Bytes of a record's body: more than a longest path and as many longest names as a record takes.
 const RECORD_BYTES_MAX: usize = 2 << 20;
@@ -50,7 +52,8 @@ impl<W: Write> RemovalWriter<W> {
         let length = u32::try_from(self.record.len()).expect("a full record is below 2 MiB");
         self.output.write_all(&length.to_le_bytes())?;
         self.output.write_all(&checksum(&self.record))?;
-        self.output.write_all(&self.record)
+        self.output.write_all(&self.record)?;
+        self.output.write_all(&length.to_le_bytes())
     }
 
     /// Gives the file back, to be flushed and synced before the first removal.
@@ -98,7 +101,7 @@ impl<R: Read> RemovalReader<R> {
     /// # Errors
     /// It is not a removal list, is too new, or reading failed. A file that ends within its head is a torn empty list.
     pub fn new(mut input: R) -> Result<Self, ReplayError> {
-        let mut head = [0; MAGIC.len() + 4];
+        let mut head = [0; HEAD_BYTES];
         let length = read_up_to(&mut input, &mut head)?;
         if length < head.len() {
             return Ok(Self { input, state: ReplayState::Torn });
@@ -149,9 +152,61 @@ impl<R: Read> RemovalReader<R> {
         if length > RECORD_BYTES_MAX {
             return Ok(None);
         }
-        let mut body = vec![0; length];
-        let is_whole = read_up_to(&mut self.input, &mut body)? == length && checksum(&body) == sum;
-        Ok(if is_whole { decode(&body) } else { None })
+        let mut body = vec![0; length + 4];
+        if read_up_to(&mut self.input, &mut body)? < body.len() {
+            return Ok(None);
+        }
+        body.truncate(length);
+        Ok(if checksum(&body) == sum { decode(&body) } else { None })
+    }
+}
+
+/// Reads records back in the reverse order: a directory before what it holds.
+#[derive(Debug)]
+pub struct BackwardReader<R> {
+    input: R,
+    /// Where the part that was not read yet ends.
+    end: u64,
+}
+
+impl<R: Read + Seek> BackwardReader<R> {
+    /// Begins at the end of a file.
+    ///
+    /// # Errors
+    /// It is not a removal list, is too new, or reading failed.
+    pub fn new(mut input: R) -> Result<Self, ReplayError> {
+        input.seek(SeekFrom::Start(0))?;
+        RemovalReader::new(&mut input)?;
+        let end = input.seek(SeekFrom::End(0))?;
+        Ok(Self { input, end })
+    }
+
+    /// The record before; `None` at the beginning.
+    ///
+    /// # Errors
+    /// Reading failed, or the list is damaged: what is left of it cannot be told.
+    pub fn next_record(&mut self) -> Result<Option<DirectoryRemovals>, ReplayError> {
+        if self.end == HEAD_BYTES as u64 {
+            return Ok(None);
+        }
+        let damaged = || ReplayError::Read(io::ErrorKind::InvalidData.into());
+        let tail_at = self.end.checked_sub(4).ok_or_else(damaged)?;
+        let mut tail = [0; 4];
+        self.read_at(tail_at, &mut tail)?;
+        let length = u32::from_le_bytes(tail) as usize;
+        let mut record = vec![0; 4 + CHECKSUM_BYTES + length.min(RECORD_BYTES_MAX)];
+        let begin = tail_at.checked_sub(record.len() as u64).ok_or_else(damaged)?;
+        self.read_at(begin, &mut record)?;
+        let (head, body) = record.split_at(4 + CHECKSUM_BYTES);
+        let is_whole = head[..4] == tail && head[4..] == checksum(body);
+        let removals = decode(body).filter(|_| is_whole).ok_or_else(damaged)?;
+        self.end = begin;
+        Ok(Some(removals))
+    }
+
+    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.input.seek(SeekFrom::Start(at))?;
+        self.input.read_exact(buffer)
     }
 }
 
@@ -204,6 +259,32 @@ mod tests {
         assert_eq!(read(&written(&[])).unwrap(), (vec![], false));
     }
 
+    fn read_backwards(bytes: &[u8]) -> Result<Vec<DirectoryRemovals>, ReplayError> {
+        let mut reader = BackwardReader::new(io::Cursor::new(bytes))?;
+        let mut records = Vec::new();
+        while let Some(record) = reader.next_record()? {
+            records.push(record);
+        }
+        records.reverse();
+        Ok(records)
+    }
+
+    #[test]
+    fn records_come_back_from_the_end_as_well() {
+        assert_eq!(read_backwards(&written(&sample())).unwrap(), sample());
+        assert_eq!(read_backwards(&written(&[])).unwrap(), []);
+    }
+
+    #[test]
+    fn a_list_that_is_cut_gives_nothing_from_the_end_but_whole_records() {
+        let (all, bytes) = (sample(), written(&sample()));
+        for cut in 0..=bytes.len() {
+            if let Ok(records) = read_backwards(&bytes[..cut]) {
+                assert_eq!(records, all[..records.len()], "cut at {cut}");
+            }
+        }
+    }
+
     #[test]
     fn a_list_cut_at_any_byte_gives_the_records_before_the_cut() {
         let (all, bytes) = (sample(), written(&sample()));
@@ -228,8 +309,8 @@ mod tests {
     #[test]
     fn another_file_or_version_is_refused() {
         let mut bytes = written(&sample());
-        bytes[MAGIC.len()] = 2;
-        assert!(matches!(read(&bytes), Err(ReplayError::Newer { found: 2 })));
+        bytes[MAGIC.len()] = 3;
+        assert!(matches!(read(&bytes), Err(ReplayError::Newer { found: 3 })));
         bytes[MAGIC.len()] = 0;
         assert!(matches!(read(&bytes), Err(ReplayError::Foreign)));
         assert!(matches!(read(&[b'x'; 100]), Err(ReplayError::Foreign)));
@@ -242,6 +323,7 @@ mod tests {
             list.extend(bytes);
             let (records, _) = read(&list).unwrap();
             prop_assert!(records.starts_with(&sample()));
+            let _ = read_backwards(&list);
         }
     }
 }

@@ -130,6 +130,7 @@ pub(super) fn ready(target: Target, inode: u64, ignored: Ignored) -> Ready {
         ignored,
         is_placed: false,
         displaced: None,
+        keeps: None,
     }
 }
 

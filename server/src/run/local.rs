@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use quicopy_agent::job::{self, Asked, origin};
-use quicopy_engine::destination::{Rights, Setup, time_step_nanos};
+use quicopy_engine::destination::{Rights, Setup, TrashRules, time_step_nanos};
 use quicopy_engine::disk::share::PARTIAL_AGE_MAX;
 use quicopy_engine::disk::{Share, advised};
 use quicopy_engine::index::{Index, IndexError};
 use quicopy_engine::purge::{DefaultLimit, GuardRules};
+use quicopy_engine::trash::{self, Sweep};
 use quicopy_protocol::code::RefusalCode;
 use quicopy_protocol::link::{self, AgentLink, Capacities, SenderLink};
 use quicopy_protocol::message::{JobOpened, Refused};
@@ -146,7 +147,7 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         conflicts_known: index.is_some() && !first_job,
         first_job,
         durability,
-        trash_days: None,
+        trash_days: asked.open.policy.trash_days,
     };
     let setup = Setup {
         share: Arc::clone(&share),
@@ -156,6 +157,12 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
         rights: Rights { owner: true, outside_links: true },
         index,
         guards: GuardRules { default_limit: DefaultLimit::Off, share_max: None },
+        trash: asked.open.policy.trash_days.map(|days| TrashRules {
+            job: asked.open.job.0,
+            by: asked.open.label.clone(),
+            days,
+        }),
+        require_marker: None,
         durability,
         time_step_nanos: opened.time_step_nanos,
         started: SystemTime::now(),
@@ -168,7 +175,11 @@ async fn serve(agent: AgentLink, asked: Asked, base: &Path, destination: &Path, 
     }
 }
 
-/// Removes partial files of earlier jobs that nobody came back for, as an agent does in its shares.
+/// Entries of the trash that one job removes before it begins: nobody waits for long. The rest goes with the next jobs.
+const SWEEP_ENTRIES_MAX: u64 = 20_000;
+
+/// Removes partial files of earlier jobs that nobody came back for, and what was in the trash for long enough, as an agent
+/// does in its shares.
 fn sweep(share: &Share) {
     let now = jiff::Timestamp::now();
     let now = Timestamp { seconds: now.as_second(), nanos: now.subsec_nanosecond().unsigned_abs() };
@@ -176,6 +187,10 @@ fn sweep(share: &Share) {
         Ok(0) => {}
         Ok(count) => tracing::info!("{count} partial files were given up"),
         Err(error) => tracing::warn!("{}", with_causes(&error)),
+    }
+    let rules = Sweep { days: None, now: Some(now), entries_max: SWEEP_ENTRIES_MAX };
+    if let Err(error) = trash::sweep(share, &rules) {
+        tracing::warn!(%error, "the destination's trash could not be looked through");
     }
 }
 

@@ -207,19 +207,8 @@ fn carry_out(
             "it cannot be told whether source and destination overlap: {error}; nothing was changed"
         )
     })?;
-    let dial = match &job.destination {
-        Destination::Local(path) => Dial::Local(local::Embedded::new(
-            path.clone(),
-            policy.list_only,
-            state,
-            runtime.clone(),
-        )),
-        Destination::Remote(folder) => {
-            let way = remote::Way { policy: job.link_policy, compression: job.compression };
-            let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
-            Dial::Remote(Box::new(remote))
-        }
-    };
+    let rehearses = policy.plan.is_some() && !policy.list_only;
+    let dial = dial_to(job, policy.list_only || rehearses, state, runtime)?;
     let (share, path) = dial.folder();
     let source = Arc::new(source);
     let mut setting = Setting {
@@ -244,6 +233,15 @@ fn carry_out(
         runtime: runtime.clone(),
         stop,
     };
+    let dial = match rehearses {
+        true => {
+            rehearse(&mut setting, &dial, course)?;
+            let dial = dial_to(job, false, state, runtime)?;
+            (setting.open.share, setting.open.path) = dial.folder();
+            dial
+        }
+        false => dial,
+    };
     let mut carried = Carried::default();
     let ending = attempts(&mut setting, &dial, course, &mut carried);
     dial.finish(course.wire.0);
@@ -255,6 +253,38 @@ fn carry_out(
         }
     }
     Ok(ending)
+}
+
+/// Where the job's links come from. One that only lists makes no folder.
+fn dial_to(job: &Job, list_only: bool, state: &Path, runtime: &Handle) -> Result<Dial, String> {
+    Ok(match &job.destination {
+        Destination::Local(path) => {
+            Dial::Local(local::Embedded::new(path.clone(), list_only, state, runtime.clone()))
+        }
+        Destination::Remote(folder) => {
+            let way = remote::Way { policy: job.link_policy, compression: job.compression };
+            let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
+            Dial::Remote(Box::new(remote))
+        }
+    })
+}
+
+/// Goes through the whole job without doing anything, so that the agent can compare its plan with the one of the name that is
+/// to be carried out (`/PLAN`).
+///
+/// # Errors
+/// The plan is another one now, or cannot be made.
+fn rehearse(setting: &mut Setting<'_>, dial: &Dial, course: &mut Course) -> Result<(), String> {
+    let mut rehearsal = Course::default();
+    let policy = setting.open.policy.clone();
+    setting.open.policy.list_only = true;
+    setting.reporter.rehearse(true);
+    let ended = attempts(setting, dial, &mut rehearsal, &mut Carried::default());
+    setting.reporter.rehearse(false);
+    setting.open.policy = policy;
+    dial.finish(rehearsal.wire.0);
+    course.wire = (course.wire.0 + rehearsal.wire.0, course.wire.1 + rehearsal.wire.1);
+    ended.map(drop)
 }
 
 /// Makes attempts until one reaches the end.

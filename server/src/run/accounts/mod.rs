@@ -403,6 +403,12 @@ impl Accounts {
         if let Some(guard) = &done.guard {
             tell(ReportEvent::Fatal(guard.clone()));
         }
+        if done.trashed > 0 {
+            tell(ReportEvent::Notice(self.told.kept(done.trashed)));
+        }
+        if let Some(plan) = &done.plan {
+            tell(ReportEvent::Notice(format!("Plan : {plan}")));
+        }
         if done.protected_dirs > 0 {
             tell(ReportEvent::Notice(format!(
                 "directories in which nothing was deleted, because they could not be read or copied in full: {}",

@@ -60,4 +60,13 @@ impl Told {
         }
         notices
     }
+
+    /// What the report says of deletions that can be taken back.
+    pub(super) fn kept(&self, trashed: u64) -> String {
+        let days = self.opened.as_ref().and_then(|opened| opened.trash_days);
+        let days = days.map_or(String::new(), |days| format!(" for {days} days"));
+        format!(
+            "of what was deleted, {trashed} entries are kept in the destination's trash{days}: quicopy-agent trash"
+        )
+    }
 }

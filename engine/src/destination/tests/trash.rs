@@ -1,0 +1,189 @@
+//! Jobs whose destination keeps what they delete.
+
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::trash::{self, Why};
+
+impl Site {
+    fn with_trash(files: &[(&str, &str)]) -> Self {
+        let trash = TrashRules { job: [7; 16], by: "web".into(), days: 7 };
+        Self { trash: Some(trash), ..Self::new(files) }
+    }
+
+    /// What is in the trash: paths, `*` for former versions, and the number of entries where it is not one.
+    fn trash(&self) -> String {
+        let share = Share::open(self.dir.path()).unwrap();
+        let mut all = Vec::new();
+        trash::items(&share, |seen| {
+            let mark = if seen.found.why == Why::Overwritten { "*" } else { "" };
+            let entries = match seen.size().unwrap().entries {
+                1 => String::new(),
+                entries => format!("={entries}"),
+            };
+            all.push(format!("{}{mark}{entries}", seen.found.path));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        all.join(" ")
+    }
+
+    fn restore_all(&self) {
+        let share = Arc::new(Share::open(self.dir.path()).unwrap());
+        for found in trash::find(&share, "07070707").unwrap() {
+            trash::restore(&share, &found, &found.path).unwrap();
+        }
+    }
+}
+
+fn many(prefix: &str, count: usize) -> Vec<(String, String)> {
+    (0..count).map(|number| (format!("{prefix}{number:03}"), "x".into())).collect()
+}
+
+fn strs(files: &[(String, String)]) -> Vec<(&str, &str)> {
+    files.iter().map(|(path, content)| (&**path, &**content)).collect()
+}
+
+#[test]
+fn a_mirror_moves_aside_what_it_deletes_whole_trees_at_once() {
+    let site = Site::with_trash(&[("old", "x"), ("b/older", "y"), ("c/d/e", "z"), ("c/f", "")]);
+    let source = source(&[("", &[("a", "one")]), ("b", &[("f", "two")])]);
+    let done = site.mirror(&source).done.unwrap();
+    assert_eq!((done.deleted, done.trashed, done.guard), (6, 6, None));
+    assert_eq!(site.trash(), "c=4 old b/older");
+    assert!(!site.path("c").exists() && site.path("b/f").exists());
+    assert_eq!(modified(&site.path("b")), 1000, "its time is the source's after the deletion");
+    site.restore_all();
+    assert_eq!(site.read("c/d/e").as_deref(), Some("z"));
+    assert_eq!(site.read("b/older").as_deref(), Some("y"));
+}
+
+#[test]
+fn of_a_tree_that_holds_something_protected_the_rest_goes() {
+    let mut site = Site::with_trash(&[
+        ("o/keep", "k"),
+        ("o/s/x", ""),
+        ("o/s/y", ""),
+        ("o/t/keep", ""),
+        ("p/q", ""),
+    ]);
+    let keep = quicopy_protocol::options::Rule::Name("keep".into());
+    site.policy.selection.exclude_files = vec![keep];
+    let done = site.mirror(&source(&[("", &[("a", "one")])])).done.unwrap();
+    assert_eq!((done.deleted, done.trashed), (5, 5));
+    assert_eq!(site.trash(), "p=2 o/s=3");
+    assert!(site.path("o/keep").exists() && site.path("o/t/keep").exists());
+}
+
+#[test]
+fn extras_beside_a_failed_copy_go_where_they_can_be_got_back() {
+    let site = Site::with_trash(&[("b/keep", "x")]);
+    let source = source(&[("", &[("a", "one")]), ("b", &[("f", "unreadable")])]);
+    let done = site.mirror(&source).done.unwrap();
+    assert_eq!((done.trashed, done.protected_dirs), (1, 0));
+    assert_eq!(site.trash(), "b/keep");
+}
+
+#[test]
+fn former_versions_are_kept_where_the_job_asks_for_it() {
+    let tree = source(&[("", &[("a", "new one")]), ("d", &[("b", "new two")])]);
+    let files = [("a", "old"), ("d/b", "older")];
+    let site = Site::with_trash(&files);
+    site.mirror(&tree);
+    assert_eq!(site.trash(), "");
+    let mut site = Site::with_trash(&files);
+    site.policy.trash_days = Some(7);
+    let done = site.mirror(&tree).done.unwrap();
+    assert_eq!((done.deleted, done.trashed), (0, 0), "nothing was deleted");
+    assert_eq!(site.trash(), "a* d/b*");
+    assert_eq!(site.read("a").as_deref(), Some("new one"));
+    let kept = walk(&site.path(".quicopy/trash"));
+    assert!(kept.contains(&"old".to_owned()) && kept.contains(&"older".to_owned()), "{kept:?}");
+    let told = site.mirror(&tree);
+    assert_eq!(told.wants, 0, "and the next job finds all as it should be");
+}
+
+/// The contents of all files below a folder.
+fn walk(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(walk(&path)),
+            false => all.push(std::fs::read_to_string(path).unwrap()),
+        }
+    }
+    all
+}
+
+#[test]
+fn what_changes_its_kind_leaves_the_old_in_the_trash() {
+    let site = Site::with_trash(&[("a/x", "1"), ("a/y/z", "2"), ("d", "file")]);
+    let source = source(&[("", &[("a", "file now")]), ("d", &[("f", "in a directory now")])]);
+    let told = site.mirror(&source);
+    assert_eq!(told.failed, [""; 0]);
+    let done = told.done.unwrap();
+    assert_eq!(
+        (done.deleted, done.trashed),
+        (4, 5),
+        "the file too is in the trash, though none is lacking"
+    );
+    assert_eq!(site.trash(), "a=4 d");
+    assert_eq!(site.read("a").as_deref(), Some("file now"));
+    assert!(site.path("d/f").exists());
+}
+
+#[test]
+fn with_a_trash_that_holds_all_the_limit_only_warns() {
+    let extras = many("old", 30);
+    let tree = source(&[("", &[("a", "one")])]);
+    let done = Site::new(&strs(&extras)).mirror(&tree).done.unwrap();
+    assert!(done.guard.unwrap().starts_with("D5: 30 of 30"));
+    let site = Site::with_trash(&strs(&extras));
+    let told = site.mirror(&tree);
+    let done = told.done.unwrap();
+    assert_eq!((done.guard, done.trashed), (None, 30));
+    assert!(told.notices.iter().any(|text| text.starts_with("D5: 30 of 30")), "{:?}", told.notices);
+}
+
+#[test]
+fn without_its_marker_nothing_is_deleted_and_the_rest_is_copied() {
+    let tree = source(&[("", &[("a", "one")])]);
+    for forbid in
+        [(|site| site.policy.marker = Name::new(*b"here").ok()) as fn(&mut Site), |site| {
+            site.require_marker = Name::new(*b"here").ok()
+        }]
+    {
+        let mut site = Site::new(&[("old", "x"), ("d/x", "y")]);
+        forbid(&mut site);
+        let done = site.mirror(&tree).done.unwrap();
+        assert!(done.guard.unwrap().starts_with("D3: the source has no here"));
+        assert!(site.path("old").exists() && site.path("a").exists() && done.deleted == 0);
+        let marked = source(&[("", &[("a", "one"), ("here", "")])]);
+        let done = site.mirror(&marked).done.unwrap();
+        assert_eq!((done.guard, done.deleted), (None, 3));
+    }
+    let mut site = Site::new(&[("a/x", "x")]);
+    site.require_marker = Name::new(*b"here").ok();
+    site.mirror(&tree);
+    assert!(site.path("a/x").exists(), "nor does a directory give way to a file");
+}
+
+#[test]
+fn a_job_that_only_lists_makes_no_trash() {
+    let mut site = Site::with_trash(&[("old", "x")]);
+    site.policy.list_only = true;
+    site.mirror(&source(&[("", &[("a", "one")])]));
+    assert!(!site.path(".quicopy").exists());
+}
+
+#[test]
+fn what_is_given_back_is_just_a_file_to_the_next_job() {
+    let mut site = Site::with_trash(&[]);
+    site.index = Some(Arc::new(Index::open(tempfile::tempfile().unwrap()).unwrap()));
+    site.mirror(&source(&[("", &[("a", "one"), ("b", "two")])]));
+    site.mirror(&source(&[("", &[("a", "one")])]));
+    site.restore_all();
+    let told = site.mirror(&source(&[("", &[("a", "one"), ("b", "two")])]));
+    assert_eq!((told.wants, told.extras), (0, 0), "it is the file that it was");
+}

@@ -1,0 +1,289 @@
+//! Making room: what is too old, too much, or in the way of something else leaves the trash for good.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use quicopy_protocol::meta::Timestamp;
+use quicopy_protocol::path::Name;
+
+use super::Why;
+use super::batch::{self, BELOW, Batch, TRASH, open_dir, own_name};
+use super::item::{Size, size_of};
+use super::keeping::{Facts, Limits, due};
+use super::name::BatchName;
+use crate::disk::space::Space;
+use crate::disk::{DirHandle, DiskKind, Share, Stat};
+
+/// Part of the file system that the trash may take. Source: the project's design.
+const CAPACITY_PERCENT: u64 = 10;
+/// Below this part of free space the trash gives way by itself. Less than a job of any size needs, and more than the floor below
+/// which no file is taken in.
+const SHORT_PERCENT: u64 = 2;
+/// What begins the name of a batch on its way out: it is in no list any more.
+const GONE: &str = "gone-";
+const COUNT: &str = "count";
+
+/// Bytes that the trash of a share may take.
+///
+/// # Errors
+/// The file system cannot be asked.
+pub fn capacity_bytes(share: &Share) -> io::Result<u64> {
+    Ok(Space::of(share.root())?.total_bytes / 100 * CAPACITY_PERCENT)
+}
+
+/// How a share's trash is looked through.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// For how many days things are kept; without it, as each batch says.
+    pub days: Option<u16>,
+    /// The wall clock; leave it away while it is in doubt.
+    pub now: Option<Timestamp>,
+    /// Most entries that are removed; the rest goes next time.
+    pub entries_max: u64,
+}
+
+/// What was given up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Swept {
+    /// Batches.
+    pub batches: u64,
+    /// What was in them.
+    pub size: Size,
+}
+
+/// Gives up what is too old or too much, and more while the file system is short of space.
+///
+/// # Errors
+/// The trash cannot be read or written.
+pub fn sweep(share: &Share, rules: &Sweep) -> io::Result<Swept> {
+    let Some(trash) = batch::open(share)? else { return Ok(Swept::default()) };
+    let space = Space::of(share.root())?;
+    let short = (space.total_bytes / 100 * SHORT_PERCENT).saturating_sub(space.free_bytes);
+    let limits = Limits {
+        now: rules.now.map(|now| now.seconds),
+        capacity_bytes: space.total_bytes / 100 * CAPACITY_PERCENT,
+        lacking_bytes: short,
+    };
+    let mut left = rules.entries_max;
+    let mut swept = Swept::default();
+    let batches = facts(&trash, rules.days)?;
+    for at in due(&batches, &limits) {
+        if give_up(&trash, batches[at].name)? == GivenUp::Gone {
+            swept.batches += 1;
+            swept.size += batches[at].size;
+        }
+    }
+    remove_gone(&trash, &mut left)?;
+    tidy(share)?;
+    Ok(swept)
+}
+
+/// Gives up the oldest batches until `bytes` are free that were not, or none is left; returns how many.
+///
+/// # Errors
+/// The trash cannot be read or written.
+pub fn give_back(share: &Share, bytes: u64) -> io::Result<u64> {
+    let Some(trash) = batch::open(share)? else { return Ok(0) };
+    let limits = Limits { now: None, capacity_bytes: u64::MAX, lacking_bytes: bytes };
+    let batches = facts(&trash, None)?;
+    let mut freed = 0;
+    for at in due(&batches, &limits) {
+        if give_up(&trash, batches[at].name)? == GivenUp::Gone {
+            freed += batches[at].size.bytes;
+        }
+    }
+    remove_gone(&trash, &mut u64::MAX.clone())?;
+    Ok(freed)
+}
+
+/// What emptying came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Emptied {
+    /// What is gone.
+    pub size: Size,
+    /// Batches that stay, since a job fills them.
+    pub held: u64,
+}
+
+/// Removes all that has been in the trash for longer than `older`.
+///
+/// # Errors
+/// The trash cannot be read or written.
+pub fn empty(share: &Share, older: Duration, now: Timestamp) -> io::Result<Emptied> {
+    let Some(trash) = batch::open(share)? else { return Ok(Emptied::default()) };
+    let mut emptied = Emptied::default();
+    let oldest = now.seconds.saturating_sub(i64::try_from(older.as_secs()).unwrap_or(i64::MAX));
+    for facts in facts(&trash, None)? {
+        if facts.name.begun > oldest {
+            continue;
+        }
+        match give_up(&trash, facts.name)? {
+            GivenUp::Gone => emptied.size += facts.size,
+            GivenUp::Held => emptied.held += 1,
+        }
+    }
+    remove_gone(&trash, &mut u64::MAX.clone())?;
+    tidy(share)?;
+    Ok(emptied)
+}
+
+/// All batches, the oldest first. One that a newer version wrote is nobody's to judge here, and is left alone.
+fn facts(trash: &DirHandle, days: Option<u16>) -> io::Result<Vec<Facts>> {
+    let mut all = Vec::new();
+    for name in batch::list(trash)? {
+        let Some(batch) = Batch::open(trash, name)? else { continue };
+        let about = match batch.about() {
+            Ok(about) => about,
+            Err(error) => {
+                tracing::warn!(%error, "left alone");
+                continue;
+            }
+        };
+        let hold = batch.hold(None)?;
+        let size = match &hold {
+            Some(_) => counted(&batch)?,
+            None => Size { bytes: 0, entries: 1 },
+        };
+        let days = days.unwrap_or(about.days);
+        all.push(Facts { name, size, days, held: hold.is_none() });
+    }
+    Ok(all)
+}
+
+/// What a batch comes to: counted once, since nothing is added when its job is over.
+fn counted(batch: &Batch) -> io::Result<Size> {
+    if let Some(size) = read_count(batch)? {
+        return Ok(size);
+    }
+    let size = size_of_node(&batch.dir)?;
+    // Without it everything is counted again next time.
+    let _ = write_count(batch, size);
+    Ok(size)
+}
+
+fn size_of_node(dir: &DirHandle) -> io::Result<Size> {
+    let mut size = Size::default();
+    for why in Why::ALL {
+        let Some(place) = open_dir(dir, why.folder())? else { continue };
+        for entry in place.list()? {
+            size += size_of(&place, &entry.name, &entry.stat)?;
+        }
+    }
+    if let Some(below) = open_dir(dir, BELOW)? {
+        for entry in below.list()?.iter().filter(|entry| entry.stat.kind == DiskKind::Directory) {
+            size += size_of_node(&below.open_dir(&entry.name)?)?;
+        }
+    }
+    Ok(size)
+}
+
+fn read_count(batch: &Batch) -> io::Result<Option<Size>> {
+    let mut text = String::new();
+    match batch.dir.open_file_for_read(&own_name(COUNT)) {
+        Ok((file, _)) => drop(file.take(64).read_to_string(&mut text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(parse_count(&text))
+}
+
+/// One line, whole: a line that was cut off says less than there is.
+fn parse_count(text: &str) -> Option<Size> {
+    let (bytes, entries) = text.strip_suffix('\n')?.split_once(' ')?;
+    Some(Size { bytes: bytes.parse().ok()?, entries: entries.parse().ok()? })
+}
+
+fn write_count(batch: &Batch, size: Size) -> io::Result<()> {
+    forget_count(batch)?;
+    let mut file = batch.dir.create_file(&own_name(COUNT))?;
+    writeln!(file, "{} {}", size.bytes, size.entries)
+}
+
+/// Has a batch counted anew: something leaves it.
+pub(super) fn forget_count(batch: &Batch) -> io::Result<()> {
+    match batch.dir.remove_file(&own_name(COUNT)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum GivenUp {
+    Gone,
+    Held,
+}
+
+/// Takes a batch out of every list, by one rename; its content is removed after that.
+fn give_up(trash: &DirHandle, name: BatchName) -> io::Result<GivenUp> {
+    let Some(batch) = Batch::open(trash, name)? else { return Ok(GivenUp::Gone) };
+    let Some(_hold) = batch.hold(None)? else { return Ok(GivenUp::Held) };
+    let gone = own_name(&format!("{GONE}{name}"));
+    super::bin::move_free(trash, &name.folder(), trash, &gone)?;
+    Ok(GivenUp::Gone)
+}
+
+/// Removes what was given up, now or by a run that was killed over it; at most `left` entries.
+fn remove_gone(trash: &DirHandle, left: &mut u64) -> io::Result<()> {
+    for entry in trash.list()? {
+        if entry.name.as_bytes().starts_with(GONE.as_bytes()) {
+            remove(trash, &entry.name, &entry.stat, left)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes an entry with all that it holds, as far as `left` goes; says whether it is gone. Never follows a link, never enters
+/// another file system.
+fn remove(dir: &DirHandle, name: &Name, stat: &Stat, left: &mut u64) -> io::Result<bool> {
+    if *left == 0 {
+        return Ok(false);
+    }
+    if dir.is_mount_point(stat) {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    if stat.kind == DiskKind::Directory {
+        dir.let_owner_in(name, stat)?;
+        let inner = dir.open_dir(name)?;
+        for entry in inner.list()? {
+            if !remove(&inner, &entry.name, &entry.stat, left)? {
+                return Ok(false);
+            }
+        }
+        dir.remove_dir(name)?;
+    } else {
+        dir.remove_file(name)?;
+    }
+    *left -= 1;
+    Ok(true)
+}
+
+/// Removes the trash's own folder when nothing is in it.
+fn tidy(share: &Share) -> io::Result<()> {
+    let private = share.private().map_err(io::Error::other)?;
+    match private.dir().remove_dir(&own_name(TRASH)) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotFound
+                    | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            Ok(())
+        }
+        removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_believed_only_when_it_is_whole() {
+        assert_eq!(parse_count("12 3\n"), Some(Size { bytes: 12, entries: 3 }));
+        for text in ["", "12", "12 3", "12\n", "x 3\n", "12 3\nx"] {
+            assert_eq!(parse_count(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What a share keeps of what jobs delete and overwrite: listing it, giving it back, and when it goes.
+
+use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
+
+use quicopy_tests::{
+    connected::Connected,
+    poll::wait_until,
+    process::Finished,
+    sites::CALL,
+    tree::{Snapshot, build},
+    world::World,
+};
+use serde_json::{Map, Value};
+
+/// Sites whose share has these lines of configuration.
+#[track_caller]
+fn sites(source: &str, share: &str, settings: &str) -> (Connected, quicopy_tests::sites::Agent) {
+    let world = World::new(source, share);
+    let site = world.agent_site().configured(settings);
+    Connected::with(world, site, "write,delete")
+}
+
+/// What is in the trash, as scripts see it.
+#[track_caller]
+fn list(sites: &Connected) -> Vec<Map<String, Value>> {
+    let listed = sites.site.run(&["trash", "list", "--json"]);
+    listed.exits(&[0]);
+    let lines = listed.stdout.lines();
+    lines.map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+}
+
+/// The paths in the trash, `*` for former versions and the number of entries where it is not one.
+#[track_caller]
+fn listed(sites: &Connected) -> String {
+    let all = list(sites).into_iter().map(|item| {
+        let mark = if item["why"] == "overwritten" { "*" } else { "" };
+        let entries = match item["entries"].as_u64() {
+            Some(1) => String::new(),
+            entries => format!("={}", entries.unwrap_or_default()),
+        };
+        format!("{}{mark}{entries}", item["path"].as_str().expect("a path"))
+    });
+    all.collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn id_of(sites: &Connected, path: &str) -> String {
+    let found = list(sites).into_iter().find(|item| item["path"] == path);
+    found.expect("it is in the trash")["id"].as_str().expect("an id").to_owned()
+}
+
+#[track_caller]
+fn restore(sites: &Connected, arguments: &[&str]) -> Finished {
+    sites.site.run(&[&["trash", "restore"], arguments].concat())
+}
+
+const OLD: &str = "same, old/deep/x @50.5 0600, old/y @60, lone @70 0640, d/z @80";
+
+#[test]
+fn what_a_mirror_deletes_is_listed_and_comes_back_as_it_was() {
+    let (sites, agent) = sites("same, d/new", OLD, "");
+    let finished = sites.run("/MIR --json");
+    finished.exits(&[3]);
+    assert_eq!(finished.summary().deleted, 6);
+    sites.world.share_now().must_equal(&Snapshot::described("same, d/new"), "the mirror");
+    assert_eq!(listed(&sites), "lone old=4 d/z");
+    for item in list(&sites) {
+        assert_eq!((&item["share"], &item["why"]), (&"data".into(), &"deleted".into()));
+        assert!(item["peer"].as_str().is_some_and(|peer| !peer.is_empty()));
+    }
+    let table = sites.site.run(&["trash"]);
+    table.exits(&[0]).says("ENTRIES").says("old");
+
+    let id = id_of(&sites, "old");
+    restore(&sites, &[&id[..5]]).exits(&[0]).says("restored data/old");
+    restore(&sites, &[&id]).exits(&[1]).says("trash list");
+    agent.terminate(CALL).exits(&[0]);
+    // With no agent at work the command does it itself.
+    restore(&sites, &[&id_of(&sites, "lone")]).exits(&[0]);
+    restore(&sites, &[&id_of(&sites, "d/z")]).exits(&[0]);
+    let all = "same, d/new, old/deep/x @50.5 0600, old/y @60, lone @70 0640, d/z @80";
+    sites
+        .world
+        .share_now()
+        .without_directory_times()
+        .must_equal(&Snapshot::described(all), "the share with all that was deleted");
+    sites.site.run(&["trash"]).exits(&[0]).says("The trash is empty");
+}
+
+#[test]
+fn a_job_can_be_taken_back_whole() {
+    let (sites, _agent) = sites("same", OLD, "");
+    let before = sites.world.share_now();
+    sites.run("/MIR").exits(&[2]);
+    let job = list(&sites)[0]["job"].as_str().expect("a job").to_owned();
+    restore(&sites, &[&job[..8]]).exits(&[0]);
+    sites.world.share_now().must_equal(&before, "times and modes included");
+}
+
+#[test]
+fn giving_back_overwrites_nothing_and_stays_in_the_share() {
+    let (sites, _agent) = sites("same", "same, a, b", "");
+    sites.run("/MIR").exits(&[2]);
+    build(&sites.world.share(), "a 3B, sub/");
+    symlink("/tmp", sites.world.share().join("link")).expect("a link");
+    let before = sites.world.share_now();
+    let id = id_of(&sites, "a");
+    restore(&sites, &[&id]).exits(&[1]).says("a is taken").says("--to");
+    for (to, says) in [
+        ("sub", "taken"),
+        ("link/x", "folder for it"),
+        ("same/x", "folder for it"),
+        ("../x", "below the share's root"),
+        ("/x", "without a slash"),
+        (".quicopy/x", "no place"),
+    ] {
+        restore(&sites, &[&id, "--to", to]).exits(&[1]).says(says);
+    }
+    sites.world.share_now().must_equal(&before, "nothing was restored");
+    restore(&sites, &[&id, "--to", "found/here/a"]).exits(&[0]);
+    assert!(sites.world.share().join("found/here/a").exists());
+    restore(&sites, &["zzzz"]).exits(&[1]).says("nothing in the trash");
+}
+
+#[test]
+fn a_restored_file_is_no_conflict_to_the_next_job() {
+    let (sites, _agent) = sites("a, b", "", "");
+    sites.run("/MIR").exits(&[1]);
+    fs::rename(sites.world.source().join("a"), sites.world.folder().join("a")).expect("a rename");
+    sites.run("/MIR").exits(&[2]);
+    restore(&sites, &[&id_of(&sites, "a")]).exits(&[0]);
+    fs::rename(sites.world.folder().join("a"), sites.world.source().join("a")).expect("a rename");
+    let finished = sites.run("/MIR --json");
+    finished.exits(&[0]);
+    assert_eq!(finished.summary().conflicts, 0);
+}
+
+#[test]
+fn a_share_without_a_trash_keeps_nothing() {
+    let (sites, _agent) = sites("same", OLD, "trash = \"off\"");
+    sites.run("/MIR").exits(&[2]);
+    assert_eq!(listed(&sites), "");
+    assert!(!sites.world.share().join(".quicopy/trash").exists());
+}
+
+#[test]
+fn emptying_takes_all_or_what_is_old() {
+    let (sites, _agent) = sites("same", "same, a, d/b", "");
+    sites.run("/MIR").exits(&[2]);
+    sites.site.run(&["trash", "empty", "--older", "1"]).exits(&[0]).says("removed 0 entries");
+    sites.site.run(&["trash", "empty", "--share", "other"]).exits(&[1]).says("there are: data");
+    sites.site.run(&["trash", "empty"]).exits(&[0]).says("removed 3 entries");
+    assert_eq!(listed(&sites), "");
+}
+
+/// Makes the batches of the trash older by this many days, as if the clock had gone on.
+fn age(sites: &Connected, year: &str) {
+    let trash = sites.world.share().join(".quicopy/trash");
+    for batch in fs::read_dir(&trash).expect("a trash") {
+        let name = batch.expect("a batch").file_name().into_string().expect("ASCII");
+        fs::rename(trash.join(&name), trash.join(format!("{year}{}", &name[4..])))
+            .expect("a rename");
+    }
+}
+
+#[test]
+fn what_is_old_goes_by_itself() {
+    let (sites, agent) = sites("same", "same, a, d/b", "trash = \"2d\"");
+    sites.run("/MIR").exits(&[2]);
+    agent.terminate(CALL);
+    age(&sites, "2001");
+    let trash = sites.world.share().join(".quicopy/trash");
+    let _agent = sites.site.start();
+    wait_until(CALL, "the agent clears its trash away", || !trash.exists());
+    assert_eq!(listed(&sites), "");
+}
+
+#[test]
+fn killed_over_its_deletions_the_agent_has_each_thing_in_its_place_or_in_the_trash() {
+    let files: String = (0..20).map(|number| format!(", d/x{number}, tree{number}/a/b")).collect();
+    for times in [1, 7, 31] {
+        let (sites, agent) = sites("same, d/", &format!("same{files}"), "");
+        let before = sites.world.share_now();
+        agent.kill();
+        let armed = sites.site.clone().armed(&format!("agent_removed:{times}"));
+        let mut agent = armed.start();
+        let mut job = sites.start("/MIR /MAXDELETE:100% --json");
+        wait_until(CALL, "the agent dies", || !agent.is_running() || !job.is_running());
+        assert!(agent.finish(CALL).was_killed(), "{}", job.kill());
+        job_is_over(job);
+
+        let _agent = sites.site.start();
+        let now = sites.world.share_now();
+        let trashed: Vec<String> = list(&sites)
+            .iter()
+            .map(|item| item["path"].as_str().expect("a path").to_owned())
+            .collect();
+        assert!(!trashed.is_empty());
+        for path in before.entries.keys() {
+            let is_there = now.entries.contains_key(path);
+            let in_trash = trashed.iter().any(|top| path.starts_with(top));
+            assert!(is_there != in_trash, "{}: {is_there} {in_trash}", path.display());
+        }
+        sites.run("/MIR /MAXDELETE:100% /R:5 /W:1").exits(&[0, 2]);
+        let mut jobs: Vec<String> = list(&sites)
+            .iter()
+            .map(|item| item["job"].as_str().expect("a job").to_owned())
+            .collect();
+        jobs.sort();
+        jobs.dedup();
+        for job in jobs {
+            restore(&sites, &[&job]).exits(&[0]);
+        }
+        sites
+            .world
+            .share_now()
+            .without_directory_times()
+            .must_equal(&before.without_directory_times(), "what both runs deleted is back");
+    }
+}
+
+/// The sender would wait for the agent as long as a link may be silent.
+fn job_is_over(job: quicopy_tests::process::Running) {
+    let _ = job.kill();
+}
+
+#[test]
+fn without_its_marker_a_source_deletes_nothing() {
+    let (sites, _agent) = sites("a", "old", "require_marker = \".here\"");
+    sites.run("/MIR").exits(&[11]).says("D3: the source has no .here");
+    sites.world.share_now().must_equal(&Snapshot::described("a, old"), "nothing was deleted");
+    build(&sites.world.source(), ".here");
+    sites.run("/MIR").exits(&[3]);
+    sites.world.share_now().must_equal(&Snapshot::described("a, .here"), "the mirror");
+}
+
+/// Whether this process may mount file systems in a namespace of its own; says so if not.
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
+fn can_mount() -> bool {
+    let script = "mount -t tmpfs none /mnt";
+    let tried = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .output();
+    let can = tried.is_ok_and(|output| output.status.success());
+    if !can {
+        eprintln!("skipped: no file system can be mounted here");
+    }
+    can
+}
+
+/// The share as the daemon sees it, through its own namespace.
+fn seen_by(agent: &quicopy_tests::sites::Agent, sites: &Connected) -> PathBuf {
+    let share = sites.world.share();
+    PathBuf::from(format!("/proc/{}/root{}", agent.process(), share.display()))
+}
+
+#[test]
+fn what_lies_on_another_file_system_is_kept_and_reported() {
+    if !can_mount() {
+        return;
+    }
+    let world = World::new("same, sub/new", "same, sub/");
+    let mounts = "mount -t tmpfs none \"$SHARE/sub\"; touch \"$SHARE/sub/extra\"";
+    let site = world.agent_site().with_mounts(mounts);
+    let (sites, agent) = Connected::with(world, site, "write,delete");
+    sites.run("/MIR").exits(&[1]).says("kept where another file system");
+    let share = seen_by(&agent, &sites);
+    assert!(share.join("sub/extra").exists() && share.join("sub/new").exists());
+    agent.terminate(CALL);
+    let site = sites.site.clone().configured("trash = \"off\"");
+    let agent = site.start();
+    sites.run("/MIR").exits(&[3]);
+    let share = seen_by(&agent, &sites);
+    assert!(!share.join("sub/extra").exists() && share.join("sub/new").exists());
+}
+
+#[test]
+fn a_full_disk_takes_its_space_from_the_oldest_things_in_the_trash() {
+    if !can_mount() {
+        return;
+    }
+    let world = World::new("keep", "");
+    let mounts = "mount -t tmpfs -o size=24m none \"$SHARE\"";
+    let site = world.agent_site().with_mounts(mounts);
+    let (sites, agent) = Connected::with(world, site, "write,delete");
+    build(&sites.world.source(), "one 6M #1");
+    sites.run("/MIR").exits(&[1]);
+    for (gone, comes) in [("one", "two 7M #2"), ("two", "three 6M #3")] {
+        fs::remove_file(sites.world.source().join(gone)).expect("it was built");
+        build(&sites.world.source(), comes);
+        sites.run("/MIR").exits(&[3]);
+    }
+    // The second deletion made the first, beyond a tenth of the disk or not, still fit: 19 MiB of 24 are taken.
+    build(&sites.world.source(), "four 9M #4");
+    sites.run("/MIR").exits(&[1]).says("given up");
+    let share = seen_by(&agent, &sites);
+    assert!(share.join("four").exists() && share.join("three").exists());
+    build(&sites.world.source(), "five 30M #5");
+    sites.run("/MIR").exits(&[8]).says("lack").says("quicopy-agent trash empty");
+}
