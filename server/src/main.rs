@@ -67,7 +67,11 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
             first.iter().try_for_each(write_file)?;
             let job = match then {
                 Then::Run(job) => job,
-                Then::Show(header) => {
+                Then::Show { json: true, .. } => {
+                    show(&report::json_of_a_look());
+                    return Ok(0);
+                }
+                Then::Show { header, json: false } => {
                     show(report::job_page(jiff::Timestamp::now(), &header).as_bytes());
                     return Ok(0);
                 }
