@@ -326,6 +326,8 @@ fn what_makes_no_job_is_refused() {
         ("src dst /MOV /CREATE", "cannot stand together"),
         ("src dst --retries x", "--retries"),
         ("src dst --mirorr", "--mirror"),
+        ("src dst --retries", "value is required"),
+        ("src dst --mirror=1", "--mirror"),
         ("src dst /IF a/b", "no pattern"),
         ("pair b:0 token", "no address"),
     ] {
