@@ -414,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn the_example_says_what_holds_without_it() {
+        let example = include_str!("../packaging/agent.toml");
+        let config = load(example, Overrides::default()).unwrap();
+        let spelt_out: String = example
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(setting) if setting.contains(" = ") || setting.starts_with('[') => setting,
+                Some(_) | None => line,
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let spelt_out = load(&spelt_out, Overrides::default()).unwrap();
+        assert_eq!((spelt_out.listen, spelt_out.limits), (config.listen, config.limits));
+        assert_eq!(spelt_out.shares[0].trash_days, config.shares[0].trash_days);
+        assert_eq!(spelt_out.shares[0].durability, config.shares[0].durability);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line_and_what_would_be_right() {
         check_error("\nlitsen = \"[::]:1\"", "2: ", "expected one of `listen`, `state_dir`");
         check_error("listen = \"everywhere\"", "1: ", "\"[::]:47470\"");

@@ -298,3 +298,106 @@ fn a_full_disk_takes_its_space_from_the_oldest_things_in_the_trash() {
     build(&sites.world.source(), "five 30M #5");
     sites.run("/MIR").exits(&[8]).says("lack").says("quicopy-agent trash empty");
 }
+
+#[test]
+fn former_versions_are_kept_by_a_job_that_asks_for_it() {
+    let (sites, _agent) =
+        sites("a 3K #2 @90, d/b 2M #2 @90", "a 2K #1 @50 0640, d/b 3M #1 @60", "");
+    let before = sites.world.share_now();
+    sites.run("/MIR /TRASH").exits(&[1]);
+    assert_eq!(listed(&sites), "a* d/b*");
+    sites
+        .world
+        .share_now()
+        .without_directory_times()
+        .must_equal(&sites.world.source_now().without_directory_times(), "the new versions");
+    restore(&sites, &[&id_of(&sites, "a")]).exits(&[1]).says("taken");
+    for path in ["a", "d/b"] {
+        fs::remove_file(sites.world.share().join(path)).expect("it was copied");
+        restore(&sites, &[&id_of(&sites, path)]).exits(&[0]);
+    }
+    sites.world.share_now().without_directory_times().must_equal(
+        &before.without_directory_times(),
+        "the versions that were overwritten, with their metadata",
+    );
+    let finished = sites.run("/MIR --json");
+    finished.exits(&[1]);
+    assert_eq!(finished.summary().conflicts, 0, "what was restored is just a file");
+}
+
+#[test]
+fn a_local_destination_has_a_trash_where_the_job_asks_for_one() {
+    let world = World::new("same, changed 4B @90", "same, changed 4B @50 #3, old/x, old/y");
+    world.copy("/MIR /L /TRASH").exits(&[3]);
+    assert!(!world.share().join(".quicopy").exists());
+    world.copy("/MIR /TRASH:3").exits(&[3]).says("for 3 days");
+    let trash = world.share().join(".quicopy/trash");
+    let batch = fs::read_dir(&trash).expect("it stays").next().expect("a batch").expect("a batch");
+    assert!(batch.path().join("deleted/old/x").exists());
+    assert!(batch.path().join("overwritten/changed").exists());
+    world.copy("/MIR").exits(&[0]);
+    assert!(trash.exists(), "its days are not over");
+    let name = batch.file_name().into_string().expect("ASCII");
+    fs::rename(trash.join(&name), trash.join(format!("2001{}", &name[4..]))).expect("a rename");
+    world.copy("/MIR").exits(&[0]);
+    assert!(!world.share().join(".quicopy").exists(), "nothing is left of it");
+}
+
+#[test]
+fn the_wrong_way_round_overwrites_nothing_that_is_newer() {
+    let names = |count: usize, what: &str| -> String {
+        (0..count).map(|number| format!("f{number} {what}, ")).collect()
+    };
+    let (source, share) = (names(25, "4B @50") + "new", names(25, "5B #2 @90") + "extra");
+    let (sites, _agent) = sites(&source, &share, "");
+    sites.run("/E").exits(&[9, 11]).says("D8: 25 of 25 files");
+    let now = sites.world.share_now();
+    now.must_equal(&Snapshot::described(&(share.clone() + ", new")), "only what is new was copied");
+    sites.run("/E /L").exits(&[9, 8, 10, 11]).says("D8");
+    sites.run("/E /FORCE").exits(&[1, 3]);
+    let after = Snapshot::described(&(source + ", extra"));
+    sites.world.share_now().must_equal(&after, "forced");
+    let world = World::new("a", "");
+    let (source, share) = (names(25, "4B @50"), names(25, "5B #2 @90"));
+    build(&world.source(), &source);
+    build(&world.share(), &share);
+    world.copy("/E").exits(&[1]).says("D8: 25 of 25 files");
+}
+
+/// The name of the plan that a job printed.
+fn plan_of(finished: &Finished) -> String {
+    let line = finished.stdout.lines().find_map(|line| line.split_once("Plan : "));
+    line.expect("a plan").1.trim().to_owned()
+}
+
+#[test]
+fn a_plan_is_carried_out_as_long_as_it_is_the_same() {
+    let share = "same, changed 4B @50, old/x, d/old";
+    let (sites, _agent) = sites("same, changed 4B @90 #3, d/new, n/m/f 2M", share, "");
+    let listed = sites.run("/MIR /L");
+    listed.exits(&[3]);
+    let plan = plan_of(&listed);
+    assert_eq!(plan_of(&sites.run("/MIR /L")), plan);
+    build(&sites.world.source(), "late");
+    let switches = format!("/MIR /PLAN:{plan}");
+    let refused = sites.run(&switches);
+    refused.exits(&[16]).says("the plan has changed").says("/L");
+    sites.world.share_now().must_equal(&Snapshot::described(share), "nothing was changed");
+    fs::remove_file(sites.world.source().join("late")).expect("it was built");
+    let carried_out = sites.run(&switches);
+    carried_out.exits(&[3]);
+    assert_eq!(plan_of(&carried_out), plan);
+    sites
+        .world
+        .share_now()
+        .without_directory_times()
+        .must_equal(&sites.world.source_now().without_directory_times(), "the mirror");
+    sites.run(&switches).exits(&[16]);
+
+    let world = World::new("a, d/b", "");
+    fs::remove_dir(world.share()).expect("it is empty");
+    let plan = plan_of(&world.copy("/E /L"));
+    assert!(!world.share().exists());
+    world.copy(&format!("/E /PLAN:{plan}")).exits(&[1]);
+    assert!(world.share().join("d/b").exists());
+}
