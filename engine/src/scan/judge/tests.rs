@@ -166,6 +166,12 @@ fn a_mount_point_is_followed_unless_junctions_are_excluded() {
         check(&exclude, mount(mount_root, device), Kind::Directory, Some(Skip::Link));
     }
     check(&exclude, mount(Some(false), 2), Kind::Directory, None);
+    let mut empty = all();
+    empty.links.empty_mounts = true;
+    let is_listed = |selection, found| judge_at(selection, found, 0, 7).enter.unwrap().is_listed;
+    // It is no loop then either.
+    assert!(!is_listed(&empty, mount(Some(true), 1)));
+    assert_eq!(judge_at(&empty, mount(Some(false), 1), 0, 7).scanned.entry.skip, Some(Skip::Loop));
 }
 
 #[test]
