@@ -1,6 +1,6 @@
 //! The text of a job file: [`write`](write()).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use jiff::Zoned;
@@ -65,6 +65,10 @@ const LISTS: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
+/// Switches that say others, too, which Robocopy writes out before them.
+const IMPLIED: [(&str, &[&str]); 2] =
+    [("empty-subdirs", &["subdirs"]), ("mirror", &["subdirs", "empty-subdirs", "purge"])];
+
 /// Switches that stand for a default: if none of them was given, the default is written out.
 const SPELT_OUT: [(&[&str], &str, &str); 2] = [
     (&["dir-copy", "no-dir-copy"], "dir-copy", "DA"),
@@ -113,7 +117,7 @@ pub fn write(contents: &Contents<'_>, author: Author<'_>) -> Result<String, Writ
     Ok(page.text)
 }
 
-/// What is written as switches: each once, as it was given last, and then defaults.
+/// What is written as switches: each once, as it was given last, with what it implies; and then defaults.
 fn with_defaults(contents: &Contents<'_>) -> Vec<Given> {
     let is_given = |longs: &[&str]| contents.given.iter().any(|given| longs.contains(&given.long));
     let unsaved = |given: &Given| {
@@ -122,9 +126,16 @@ fn with_defaults(contents: &Contents<'_>) -> Vec<Given> {
     let mut switches = vec![];
     for (at, given) in contents.given.iter().enumerate() {
         let is_last = !contents.given[at + 1..].iter().any(|later| later.long == given.long);
-        if is_last && !unsaved(given) {
-            switches.push(given.clone());
+        if !is_last || unsaved(given) {
+            continue;
         }
+        let implied = IMPLIED.iter().filter(|(long, _)| *long == given.long);
+        for long in implied.flat_map(|(_, implied)| *implied) {
+            if !is_given(&[long]) && !switches.iter().any(|known: &Given| known.long == *long) {
+                switches.push(Given { long, value: OsString::new() });
+            }
+        }
+        switches.push(given.clone());
     }
     let mut spell_out = |longs: &[&str], long, value: String| {
         if !is_given(longs) {
@@ -295,6 +306,9 @@ mod tests {
 ::
 :: Copy Options :
 ::
+\t/S\t\t:: Copy subdirectories, but not empty ones.
+\t/E\t\t:: Copy subdirectories, empty ones too.
+\t/PURGE\t\t:: Delete files and dirs that the source lacks.
 \t/MIR\t\t:: Mirror: /E, and delete what the source lacks.
 \t/DCOPY:DA\t:: Of directories copy Data, Attributes, Times, Ea; X: no xattrs.
 \t/COPY:DAT\t:: Of files copy Data, Attributes, Times, Security, Owner; X: no xattrs.
