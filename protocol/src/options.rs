@@ -146,8 +146,8 @@ pub struct LinkPolicy {
     pub exclude_dirs: bool,
     /// Leave out links to files (`/XJ`, `/XJF`).
     pub exclude_files: bool,
-    /// Leave out mount points, which stand for the junctions that `/SJ` would recreate.
-    pub exclude_mounts: bool,
+    /// Make the directory of a mount point, and do not enter it (`/SJ`).
+    pub empty_mounts: bool,
     /// Recreate further names of one file as hard links (`/HARDLINKS`); otherwise each is a file of its own.
     pub hard_links: bool,
 }

@@ -36,7 +36,7 @@ const RECREATE: LinkPolicy = LinkPolicy {
     recreate: true,
     exclude_dirs: false,
     exclude_files: false,
-    exclude_mounts: false,
+    empty_mounts: false,
     hard_links: false,
 };
 

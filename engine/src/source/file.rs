@@ -200,7 +200,7 @@ mod tests {
         recreate: true,
         exclude_dirs: false,
         exclude_files: false,
-        exclude_mounts: false,
+        empty_mounts: false,
         hard_links: false,
     };
 

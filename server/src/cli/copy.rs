@@ -136,9 +136,9 @@ pub(super) const GROUP: Group = Group {
             },
         ),
         Switch::flag("/SJ", "junctions", "Copy junctions as junctions", |raw| {
-            raw.links.exclude_mounts = true;
+            raw.links.empty_mounts = true;
         })
-        .translated("mount points are the junctions here: they cannot be recreated and are left out, as by /XJD"),
+        .translated("mount points are the junctions here: their directories are made, and not entered; what an empty directory of the source holds at the destination stays"),
         Switch::flag("/HARDLINKS", "hard-links", "Copy further names of a file as hard links", |raw| {
             raw.links.hard_links = true;
         }),

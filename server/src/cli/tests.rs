@@ -172,7 +172,7 @@ fn switches_of_the_whole_of_robocopy_reach_the_job() {
     let writing = Writing { dense: true, unbuffered: true, no_clone: true, read_back: true };
     assert_eq!(policy.writing, writing);
     assert_eq!(policy.space_floor, Some(SpaceFloor::Bytes(1 << 30)));
-    assert!(policy.selection.links.exclude_mounts && policy.selection.links.hard_links);
+    assert!(policy.selection.links.empty_mounts && policy.selection.links.hard_links);
     assert_eq!(policy.trash_days, Some(30));
     assert_eq!(policy.plan.unwrap().to_string(), "000102030405060708090a0b0c0d0e0f");
     assert_eq!(policy.marker.as_ref().map(Name::as_bytes), Some(&b".here"[..]));
