@@ -33,16 +33,19 @@ pub fn windows_code(error: &io::Error) -> u32 {
     let Some(errno) = errno(error) else { return 31 };
     match errno {
         Errno::NOENT => 2,
-        Errno::NOTDIR => 267,
         Errno::MFILE | Errno::NFILE => 4,
-        Errno::ACCESS | Errno::PERM => 5,
+        Errno::ACCESS | Errno::PERM | Errno::ISDIR => 5,
         Errno::NOMEM => 8,
         Errno::XDEV => 17,
         Errno::ROFS => 19,
+        Errno::NODEV | Errno::NXIO => 20,
         Errno::BUSY | Errno::TXTBSY => 32,
+        Errno::AGAIN | Errno::NOLCK => 33,
         Errno::NOTSUP | Errno::NOSYS => 50,
-        Errno::HOSTUNREACH | Errno::NETUNREACH => 53,
-        Errno::CONNRESET | Errno::STALE => 64,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => 53,
+        Errno::PROTO | Errno::REMOTEIO => 59,
+        Errno::CONNRESET | Errno::CONNABORTED | Errno::STALE => 64,
+        Errno::PIPE => 109,
         Errno::NOSPC | Errno::DQUOT => 112,
         Errno::TIMEDOUT => 121,
         Errno::INVAL | Errno::ILSEQ => 123,
@@ -50,32 +53,95 @@ pub fn windows_code(error: &io::Error) -> u32 {
         Errno::EXIST => 183,
         Errno::NAMETOOLONG => 206,
         Errno::FBIG => 223,
+        Errno::NOTDIR => 267,
         Errno::IO => 1117,
+        Errno::MLINK => 1142,
+        Errno::CONNREFUSED => 1225,
+        // The file system says of itself that it is damaged.
+        Errno::BADMSG | Errno::UCLEAN => 1392,
         Errno::LOOP => 1921,
         _ => 31,
     }
 }
 
-/// Whether the same operation may succeed later without anybody doing anything: a lock, a busy file, a disk that
-/// others may free. What is wrong with the name or the kind of the entry stays wrong.
+/// Whether the same operation may succeed later without anybody doing anything.
 pub fn is_transient(error: &io::Error) -> bool {
-    match errno(error) {
-        Some(errno) => !matches!(
-            errno,
-            Errno::NAMETOOLONG
-                | Errno::INVAL
-                | Errno::ILSEQ
-                | Errno::LOOP
-                | Errno::NOTDIR
-                | Errno::ISDIR
-                | Errno::FBIG
-                | Errno::NOTSUP
-                | Errno::NOSYS
-                | Errno::ROFS
-                | Errno::XDEV
-                | Errno::PERM
-        ),
-        None => error.kind() == io::ErrorKind::Interrupted,
+    outlook(error) != Outlook::Lasting
+}
+
+/// What waiting may do for an operation that failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outlook {
+    /// Nothing: what is wrong with the name or the kind of the entry stays wrong.
+    Lasting,
+    /// It may succeed later without anybody doing anything: a lock, a busy file.
+    Passing,
+    /// The same, and until then whatever else is tried is likely to fail, too: a disk that is full or does not answer, a
+    /// process without descriptors or memory.
+    Outage,
+}
+
+/// What waiting may do for an operation that failed with `error`.
+pub fn outlook(error: &io::Error) -> Outlook {
+    let Some(errno) = errno(error) else {
+        let is_interrupted = error.kind() == io::ErrorKind::Interrupted;
+        return if is_interrupted { Outlook::Passing } else { Outlook::Lasting };
+    };
+    match errno {
+        Errno::NAMETOOLONG
+        | Errno::INVAL
+        | Errno::ILSEQ
+        | Errno::LOOP
+        | Errno::NOTDIR
+        | Errno::ISDIR
+        | Errno::FBIG
+        | Errno::NOTSUP
+        | Errno::NOSYS
+        | Errno::ROFS
+        | Errno::XDEV
+        | Errno::PERM => Outlook::Lasting,
+        Errno::IO
+        | Errno::AGAIN
+        | Errno::STALE
+        | Errno::NOSPC
+        | Errno::DQUOT
+        | Errno::TIMEDOUT
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::CONNRESET
+        | Errno::MFILE
+        | Errno::NFILE
+        | Errno::NOMEM
+        | Errno::NOBUFS
+        | Errno::NOLCK => Outlook::Outage,
+        _ => Outlook::Passing,
+    }
+}
+
+/// Why something could not be done, and what waiting may do for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// What travels and is logged.
+    pub failure: Failure,
+    /// Whether it is worth another try.
+    pub outlook: Outlook,
+}
+
+impl Fault {
+    /// What an error of the operating system means.
+    pub fn of(operation: Operation, error: &io::Error) -> Self {
+        Self { failure: failure(operation, error), outlook: outlook(error) }
+    }
+
+    /// What no other try will change.
+    pub fn lasting(failure: Failure) -> Self {
+        Self { failure, outlook: Outlook::Lasting }
+    }
+
+    /// What another try may change.
+    pub fn passing(failure: Failure) -> Self {
+        Self { failure, outlook: Outlook::Passing }
     }
 }
 
@@ -87,19 +153,34 @@ fn errno(error: &io::Error) -> Option<Errno> {
 mod tests {
     use super::*;
 
-    fn check(errno: Errno, code: u32, transient: bool) {
+    fn check(errno: Errno, code: u32, expected: Outlook) {
         let error = io::Error::from(errno);
-        assert_eq!((windows_code(&error), is_transient(&error)), (code, transient), "{errno:?}");
+        assert_eq!((windows_code(&error), outlook(&error)), (code, expected), "{errno:?}");
     }
 
     #[test]
     fn errors_carry_the_numbers_that_log_readers_know() {
-        check(Errno::NOENT, 2, true);
-        check(Errno::ACCESS, 5, true);
-        check(Errno::TXTBSY, 32, true);
-        check(Errno::NOSPC, 112, true);
-        check(Errno::NAMETOOLONG, 206, false);
-        check(Errno::NOTDIR, 267, false);
+        check(Errno::NOENT, 2, Outlook::Passing);
+        check(Errno::ACCESS, 5, Outlook::Passing);
+        check(Errno::TXTBSY, 32, Outlook::Passing);
+        check(Errno::NOSPC, 112, Outlook::Outage);
+        check(Errno::NAMETOOLONG, 206, Outlook::Lasting);
+        check(Errno::NOTDIR, 267, Outlook::Lasting);
+        for (errno, code) in [
+            (Errno::PERM, 5),
+            (Errno::ROFS, 19),
+            (Errno::BUSY, 32),
+            (Errno::AGAIN, 33),
+            (Errno::HOSTUNREACH, 53),
+            (Errno::CONNRESET, 64),
+            (Errno::DQUOT, 112),
+            (Errno::TIMEDOUT, 121),
+            (Errno::IO, 1117),
+            (Errno::LOOP, 1921),
+        ] {
+            assert_eq!(windows_code(&io::Error::from(errno)), code, "{errno:?}");
+        }
+        assert_eq!(windows_code(&io::Error::other("no number")), 31);
     }
 
     #[test]

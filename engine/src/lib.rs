@@ -54,6 +54,7 @@
 //! - [`index`]: what earlier jobs left in place, to see conflicts
 //!
 //! Both:
+//! - `dos_attributes`: read-only, hidden and their like on Linux; pure
 //! - [`names`]: what a destination forbids in a name; pure
 //! - [`retry`]: again, and when; pure
 //! - [`fault`]: what an error of the system means in Robocopy's terms; pure
@@ -65,6 +66,7 @@ pub mod compare;
 pub mod crash;
 pub mod destination;
 pub mod disk;
+mod dos_attributes;
 pub mod fault;
 pub mod filter;
 pub mod index;

@@ -41,6 +41,11 @@ impl RetryPolicy {
         Some(wait)
     }
 
+    /// Starts the count anew: what is counted works again.
+    pub fn note_success(&mut self) {
+        self.used = 0;
+    }
+
     /// Starts the count anew if more is durable than ever before: a link that gets on, however slowly, is not given up.
     ///
     /// `durable_bytes` counts from the beginning of the job, over all of its attempts.
@@ -87,6 +92,15 @@ mod tests {
         assert_eq!(link.next_wait(), None);
         link.note_progress(11);
         assert_eq!(waits(&mut link), 1 + 2);
+    }
+
+    #[test]
+    fn a_success_starts_the_count_anew() {
+        let mut disk = policy(2);
+        assert_eq!(waits(&mut disk), 2);
+        assert_eq!(waits(&mut disk), 0);
+        disk.note_success();
+        assert_eq!(waits(&mut disk), 2);
     }
 
     #[test]

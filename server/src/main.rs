@@ -158,11 +158,9 @@ fn raise_descriptor_limit() {
 
 /// Says what is wrong with the command line. Whoever asked for JSON gets its last line all the same.
 fn refuse(args: &[OsString], error: &UsageError) -> u8 {
-    diagnose(&error.to_string());
-    if !matches!(error, UsageError::Clap(_)) {
-        diagnose(
-            "        quicopy --help shows what there is. /MIR can DELETE files as well as copy them.",
-        );
+    match error {
+        UsageError::Clap(_) => diagnose(&error.to_string()),
+        error => diagnose(&report::usage_page(jiff::Timestamp::now(), &error.to_string())),
     }
     if args.iter().any(|arg| arg == "--json") {
         show(&report::json_of_nothing());

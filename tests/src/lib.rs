@@ -11,7 +11,8 @@
 //! ```
 //!
 //! To read in order: [`tree`] (trees as text), [`world`] (two sites in a temporary folder), [`sites`] and [`connected`] (the two
-//! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary).
+//! programs at work), [`oracle`] (the rules a fault may not break), [`relay`] (a bad link), [`json`] (the summary), [`robolog`] (a log
+//! as scripts read it).
 
 pub mod connected;
 pub mod json;
@@ -22,6 +23,7 @@ pub mod process;
 pub mod programs;
 pub mod random;
 pub mod relay;
+pub mod robolog;
 pub mod sites;
 pub mod tree;
 pub mod world;

@@ -21,22 +21,13 @@ const SLOW_SYNC: Duration = Duration::from_secs(10);
 /// Where the time comes from: `Instant::now` in the programs.
 pub type Clock = fn() -> Instant;
 
-/// What to make durable.
-#[derive(Debug)]
-pub enum Work {
-    /// An entry is complete and takes its place.
-    Place(Box<Ready>),
-    /// Names in this directory were made, changed or removed by the caller already.
-    Names(DirHandle),
-}
-
-/// Work, and what the caller knows it by.
+/// An entry that is complete and takes its place, and what the caller knows it by.
 #[derive(Debug)]
 pub struct Item<T> {
     /// Comes back with the outcome.
     pub tag: T,
-    /// What to do.
-    pub work: Work,
+    /// The entry.
+    pub ready: Box<Ready>,
 }
 
 /// What the committer is told.
@@ -53,17 +44,8 @@ pub enum Order<T> {
 pub struct Outcome<T> {
     /// As it came.
     pub tag: T,
-    /// Done means: durable, as far as the mode promises.
-    pub result: Result<Done, CommitError>,
-}
-
-/// What was done.
-#[derive(Debug)]
-pub enum Done {
-    /// The entry is in place.
-    Placed(Committed),
-    /// The names are durable.
-    Names,
+    /// In place, and durable as far as the mode promises; or why it is not.
+    pub result: Result<Committed, CommitError>,
 }
 
 /// An entry in its place.
@@ -112,7 +94,7 @@ impl Committer {
             };
             let ended = match order {
                 Ok(Order::Item(item)) => {
-                    let bytes = item.work.size_bytes();
+                    let bytes = item.ready.size_bytes;
                     batch.push(item, bytes, (self.clock)());
                     false
                 }
@@ -154,8 +136,7 @@ impl Committer {
 
     fn sync_data<T>(&self, steps: &mut [Step<T>]) {
         for step in &mut *steps {
-            let Work::Place(ready) = &step.work else { continue };
-            if let Covered::File(file) = &ready.covered
+            if let Covered::File(file) = &step.ready.covered
                 && let Err(error) = self.durable.syncs().file(file)
             {
                 self.share.mark_degraded();
@@ -212,26 +193,17 @@ impl Committer {
     }
 }
 
-impl Work {
-    fn size_bytes(&self) -> u64 {
-        match self {
-            Self::Place(ready) => ready.size_bytes,
-            Self::Names(_) => 0,
-        }
-    }
-}
-
-/// One item on its way through a batch.
+/// One entry on its way through a batch.
 struct Step<T> {
     tag: T,
-    work: Work,
+    ready: Box<Ready>,
     stat: Option<Stat>,
     error: Option<CommitError>,
 }
 
 impl<T> Step<T> {
-    fn new(Item { tag, work }: Item<T>) -> Self {
-        Self { tag, work, stat: None, error: None }
+    fn new(Item { tag, ready }: Item<T>) -> Self {
+        Self { tag, ready, stat: None, error: None }
     }
 
     fn fail(&mut self, error: CommitError) {
@@ -239,45 +211,34 @@ impl<T> Step<T> {
     }
 
     fn needs_file_system(&self) -> bool {
-        match &self.work {
-            Work::Place(ready) => matches!(ready.covered, Covered::FileSystem),
-            Work::Names(_) => false,
-        }
+        matches!(self.ready.covered, Covered::FileSystem)
     }
 
     fn put(&mut self) {
-        let Work::Place(ready) = &mut self.work else { return };
         if self.error.is_some() {
             return;
         }
-        match ready.put() {
+        match self.ready.put() {
             Ok(stat) => self.stat = Some(stat),
             Err(error) => self.error = Some(error),
         }
     }
 
-    /// The directories whose names the item changed.
+    /// The directories whose names the entry changed.
     fn dirs(&self) -> impl Iterator<Item = &DirHandle> {
-        let (dir, other) = match &self.work {
-            Work::Place(ready) => {
-                (&ready.dir, ready.displaced.as_ref().map(|displaced| &displaced.dir))
-            }
-            Work::Names(dir) => (dir, None),
-        };
-        std::iter::once(dir).chain(other)
+        let displaced = self.ready.displaced.as_ref().map(|displaced| &displaced.dir);
+        std::iter::once(&self.ready.dir).chain(displaced)
     }
 
     fn finish(self) -> Outcome<T> {
-        let result = match (self.work, self.stat, self.error) {
-            (Work::Names(_), _, None) => Ok(Done::Names),
-            (Work::Names(_), _, Some(error)) => Err(error),
-            (Work::Place(ready), Some(stat), None) => {
-                ready.forget_record();
-                let Ready { digest, origins, ignored, displaced, .. } = *ready;
-                Ok(Done::Placed(Committed { stat, digest, origins, ignored, displaced }))
+        let result = match (self.stat, self.error) {
+            (Some(stat), None) => {
+                self.ready.forget_record();
+                let Ready { digest, origins, ignored, displaced, .. } = *self.ready;
+                Ok(Committed { stat, digest, origins, ignored, displaced })
             }
-            (Work::Place(ready), _, error) => {
-                ready.discard();
+            (_, error) => {
+                self.ready.discard();
                 Err(error.unwrap_or(CommitError::Degraded))
             }
         };

@@ -5,7 +5,7 @@ use std::io;
 use quicopy_protocol::code::{Failure, Operation};
 use rustix::io::Errno;
 
-use crate::fault;
+use crate::fault::{self, Fault};
 
 /// `ERROR_FILE_INVALID`: a file was altered from outside while it was in use. Source: winerror.h.
 const ALTERED_OUTSIDE: u32 = 1006;
@@ -52,6 +52,15 @@ impl CommitError {
                 let reason = format!("{self}; check it before the next job");
                 Failure::new(Operation::CopyFile, fault::windows_code(&Errno::IO.into()), reason)
             }
+        }
+    }
+}
+
+impl From<CommitError> for Fault {
+    fn from(error: CommitError) -> Self {
+        match error.is_transient() {
+            true => Self::passing(error.failure()),
+            false => Self::lasting(error.failure()),
         }
     }
 }

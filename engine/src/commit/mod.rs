@@ -17,6 +17,6 @@ pub mod committer;
 pub mod error;
 pub mod place;
 
-pub use committer::{Clock, Committed, Committer, Done, Item, Order, Outcome, Work};
+pub use committer::{Clock, Committed, Committer, Item, Order, Outcome};
 pub use error::CommitError;
 pub use place::{Displaced, Place, Ready};

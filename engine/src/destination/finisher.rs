@@ -11,14 +11,15 @@ use quicopy_protocol::meta::{EntryId, WantId};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
+use super::descriptors::dirs_held_max;
 use super::event::Event;
-use super::job::{Job, dirs_held_max};
+use super::job::Job;
 use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::batch::BATCH_ITEMS_MAX;
-use crate::commit::{Committed, Committer, Displaced, Done, Item, Order, Outcome, Ready};
+use crate::commit::{Committed, Committer, Displaced, Item, Order, Outcome, Ready};
 use crate::disk::{DirHandle, DiskKind};
-use crate::fault;
+use crate::fault::{self, Fault, Outlook};
 use crate::index::Record;
 use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
@@ -84,10 +85,9 @@ impl<'a> Finisher<'a> {
         entry.work.folder.touch();
         if let Err(failure) = self.keep_old(&entry.work) {
             ready.discard();
-            return self.failed(entry, failure, false);
+            return self.failed(entry, Fault::lasting(failure));
         }
-        let _ =
-            commits.send(Order::Item(Item { tag: entry, work: crate::commit::Work::Place(ready) }));
+        let _ = commits.send(Order::Item(Item { tag: entry, ready }));
         let scan_ended = self.job.scan_ended.load(Ordering::Acquire);
         if scan_ended && self.work.is_empty() && self.flights().is_empty() {
             let _ = commits.send(Order::Flush);
@@ -106,8 +106,12 @@ impl<'a> Finisher<'a> {
     }
 
     /// An entry failed: it is tried again if that may help and tries are left.
-    pub(super) fn failed(&self, mut entry: Try, failure: Failure, is_transient: bool) {
-        let wait = if is_transient { entry.retries.next_wait() } else { None };
+    pub(super) fn failed(&self, mut entry: Try, fault: Fault) {
+        let Fault { failure, outlook } = fault;
+        let wait = match outlook {
+            Outlook::Passing | Outlook::Outage => entry.retries.next_wait(),
+            Outlook::Lasting => None,
+        };
         let Some(wait) = wait.filter(|_| !self.job.stop.is_set()) else {
             self.job.finish_entry(entry.work.id, OutcomeResult::Failed(failure));
             return;
@@ -130,12 +134,11 @@ impl<'a> Finisher<'a> {
 
     fn committed(&self, Outcome { tag: entry, result }: Outcome<Try>, records: &mut Records<'_>) {
         match result {
-            Ok(Done::Placed(committed)) => {
+            Ok(committed) => {
                 self.job.note_change();
                 self.placed(&entry, committed, records);
             }
-            Ok(Done::Names) => {}
-            Err(error) => self.failed(entry, error.failure(), error.is_transient()),
+            Err(error) => self.failed(entry, error.into()),
         }
     }
 

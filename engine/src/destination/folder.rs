@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use quicopy_protocol::meta::{Attribute, DirId, Meta};
+use quicopy_protocol::meta::{Attribute, DirId, Entry, Meta};
+use quicopy_protocol::options::{ConflictPolicy, JobPolicy};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
+use super::listing::Listing;
 use crate::compare::Present;
 use crate::disk::Stat;
+use crate::plan::{Decision, Subdirectory};
 
 /// A directory that the job works in. Shared by everything that is in work below it.
 #[derive(Debug)]
@@ -45,6 +48,29 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// The directory that was listed, in `parent`, which waits for it from now on. Its planning is under way.
+    pub(super) fn new(listing: &Listing, parent: Option<Arc<Folder>>) -> Self {
+        if let Some(parent) = &parent {
+            parent.begin();
+        }
+        Self {
+            id: listing.dir,
+            path: listing.path.clone(),
+            meta: listing.meta,
+            attributes: listing.attributes.clone(),
+            found: None,
+            parent,
+            avoided: false,
+            incomplete: false,
+            unfinished: AtomicU64::new(1),
+            is_made: AtomicBool::new(false),
+            opened_up: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            copy_failed: AtomicBool::new(false),
+            has_removals: AtomicBool::new(false),
+        }
+    }
+
     /// Notes that something was made, replaced or removed in it.
     pub(super) fn touch(&self) {
         self.touched.store(true, Ordering::Release);
@@ -73,4 +99,24 @@ pub(super) struct Child {
     pub(super) present: Option<Present>,
     /// Whether that is kept beside it (`/CONFLICT:keep`).
     pub(super) keeps_old: bool,
+}
+
+/// The directories of a directory, as its plan sees them.
+pub(super) fn children(
+    entries: &[Entry],
+    directories: Vec<Subdirectory>,
+    decisions: &[Decision],
+    policy: &JobPolicy,
+) -> Children {
+    let keeps = policy.conflict == ConflictPolicy::Keep;
+    let in_conflict = |index: u32| {
+        let at = decisions.binary_search_by_key(&index, |decision| decision.verdict.index);
+        at.is_ok_and(|at| decisions[at].verdict.conflict)
+    };
+    let child = |Subdirectory { index, state, present }| {
+        let name = entries.get(index as usize)?.name.clone();
+        let keeps_old = keeps && in_conflict(index);
+        Some((name, Child { state, present, keeps_old }))
+    };
+    directories.into_iter().filter_map(child).collect()
 }

@@ -7,22 +7,24 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use async_channel::Sender;
-use quicopy_protocol::code::{Failure, Operation};
-use quicopy_protocol::limits::WANTS_MAX;
+use quicopy_protocol::code::Operation;
 use quicopy_protocol::meta::{DirId, EntryId};
 use quicopy_protocol::options::Durability;
-use quicopy_protocol::path::Name;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::Refusal;
+use super::descriptors::dirs_held_max;
 use super::event::Event;
 use super::folder::Folder;
 use super::ledger::Ledger;
 use super::setup::Setup;
+use super::stamp::Held;
 use super::window::Window;
-use crate::disk::{DirHandle, Durable, Ignored, MetaChange, Tree};
-use crate::fault;
+use crate::disk::{DirHandle, Durable, Ignored, Tree};
+use crate::fault::Fault;
 use crate::filter::Filter;
+use crate::index::Record;
 use crate::names::{self, NameFamily, NameLimits};
 use crate::receive::Receiver;
 use crate::source::StopFlag;
@@ -42,6 +44,8 @@ pub(super) struct Job {
     changed: AtomicBool,
     displaced: AtomicU64,
     ignored: Mutex<Ignored>,
+    /// Directories whose mode is for the time of the job.
+    pub(super) held: Held,
     refusal: OnceLock<Refusal>,
     events: Sender<Event>,
     progress: Mutex<Progress>,
@@ -80,6 +84,7 @@ impl Job {
             changed: AtomicBool::new(false),
             displaced: AtomicU64::new(0),
             ignored: Mutex::default(),
+            held: Held::default(),
             refusal: OnceLock::new(),
             events,
             progress: Mutex::new(Progress::default()),
@@ -288,53 +293,6 @@ impl Job {
         }
     }
 
-    /// Sets a directory's metadata where it differs from what the job asks for.
-    pub(super) fn stamp(&self, folder: &Folder) {
-        let policy = &self.setup.policy;
-        let opened_up = folder.opened_up.load(Ordering::Acquire);
-        let is_made = folder.is_made.load(Ordering::Acquire);
-        if policy.list_only || folder.avoided || !is_made || (folder.incomplete && !opened_up) {
-            return;
-        }
-        let mut change = MetaChange::new(&folder.meta, policy.dcopy, self.setup.rights.owner);
-        if folder.parent.is_none() {
-            // The root belongs to the destination: only its time follows the source.
-            change = MetaChange { modified: change.modified, ..MetaChange::default() };
-        }
-        let attributes = folder.parent.is_some().then_some(&*folder.attributes);
-        if let Some(found) = &folder.found {
-            if folder.incomplete {
-                change = MetaChange::default();
-            }
-            if opened_up {
-                change.mode.get_or_insert(found.mode);
-            }
-            let differs = change.modified.is_some_and(|time| time != found.modified)
-                || change
-                    .mode
-                    .is_some_and(|mode| mode != found.mode & crate::disk::metadata::MODE_MAX)
-                || change.owner.is_some_and(|owner| owner != (found.owner, found.group));
-            let is_touched = folder.touched.load(Ordering::Acquire);
-            let stale_time = is_touched && change.modified.is_some();
-            if !differs && !stale_time && !opened_up {
-                return;
-            }
-        }
-        let set = self.open(folder).and_then(|handle| match (&folder.found, attributes) {
-            // A directory that was there keeps its attributes if there is nothing to set, sparing a look at them.
-            (Some(_), Some([])) | (_, None) => handle.set_own_meta(&change, None),
-            (_, Some(attributes)) => handle.set_own_meta(&change, Some(attributes)),
-        });
-        self.note_change();
-        if let Err(error) = set {
-            let failure = fault::failure(Operation::StampFile, &error);
-            self.tell(Event::Notice(format!(
-                "{}: the directory's metadata could not be set: {}",
-                folder.path, failure.reason
-            )));
-        }
-    }
-
     /// The directory itself. Nobody holds it for long: there may be more directories in work than descriptors.
     pub(super) fn open(&self, folder: &Folder) -> std::io::Result<DirHandle> {
         let tree = self.tree().ok_or(std::io::ErrorKind::NotFound)?;
@@ -342,66 +300,42 @@ impl Job {
     }
 
     /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
-    pub(super) fn open_or_make(&self, folder: &Folder) -> Result<DirHandle, Failure> {
+    pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Fault> {
         match self.open(folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             opened => {
-                return opened.map_err(|error| {
-                    fault::failure(Operation::AccessDestinationDirectory, &error)
-                });
+                return opened
+                    .map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error));
             }
         }
-        let create = |error: &std::io::Error| fault::failure(Operation::CreateDirectory, error);
+        let create = |error: std::io::Error| Fault::of(Operation::CreateDirectory, &error);
         let Some((parent, (_, name))) = folder.parent.as_ref().zip(folder.path.split_last()) else {
-            return Err(create(&std::io::ErrorKind::NotFound.into()));
+            return Err(create(std::io::ErrorKind::NotFound.into()));
         };
         let above = self.open_or_make(parent)?;
-        let handle = match above.make_dir(&name) {
+        let handle = match above.make_dir(&name, self.new_dir_mode()) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 above.open_dir(&name)
             }
             made => made,
         }
-        .map_err(|error| create(&error))?;
+        .map_err(create)?;
         folder.is_made.store(true, Ordering::Release);
+        self.hold(folder);
         parent.touch();
         self.note_change();
         Ok(handle)
     }
 
-    /// Lets the owner write to a read-only directory for the time of the job, as a read-only file is no obstacle either.
-    /// Its mode comes back with its last stamp.
-    pub(super) fn open_up(&self, folder: &Folder, handle: &DirHandle) {
-        const OWNER: u16 = 0o700;
-        let Some(found) = &folder.found else { return };
-        if self.setup.policy.list_only || found.mode & OWNER == OWNER {
-            return;
-        }
-        let change = MetaChange { mode: Some(found.mode | OWNER), ..MetaChange::default() };
-        // Whoever is not the owner finds out when the work fails.
-        if handle.set_own_meta(&change, None).is_ok() {
-            folder.opened_up.store(true, Ordering::Release);
-        }
+    /// What an earlier job left at a path below this job's root.
+    pub(super) fn record(&self, path: &RelPath) -> Option<Record> {
+        let index = self.setup.index.as_ref()?;
+        index.get(&self.setup.below_share(path)?).ok().flatten()
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Directories that each of three stages may hold open at once: wishes in flight, finished files that wait, and the batch that
-/// is committed. Half of the descriptors is left for files and whatever else is open.
-pub(super) fn dirs_held_max() -> usize {
-    (descriptors_max() / 6).clamp(DIRS_HELD_MIN, WANTS_MAX)
-}
-
-/// With fewer nothing would get on.
-const DIRS_HELD_MIN: usize = 64;
-
-/// How many descriptors this process may have.
-fn descriptors_max() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// Parks the job when the thread that holds this panics: a bug in one place must not make the others wait for ever.

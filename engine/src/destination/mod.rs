@@ -15,19 +15,25 @@
 //! A ledger knows how far the job is settled. A stop, or inputs that end early, park the job: what is unfinished is made
 //! durable and kept for the next attempt, and nothing is deleted.
 //!
-//! Reading order: `event`, `comparer`, `scheduler`, `writer`, `removal`; `job` is what they share.
+//! Reading order: `event`, `comparer` (with `arrival` before it and `assign` after), `scheduler`, `writer`, `removal`; `job`
+//! is what they share.
 
+mod arrival;
+mod assign;
 mod comparer;
+mod descriptors;
 mod event;
 mod finisher;
 mod folder;
 mod job;
 mod ledger;
 mod links;
+mod listing;
 mod presence;
 mod removal;
 mod scheduler;
 mod setup;
+mod stamp;
 mod time_step;
 mod window;
 mod work;
@@ -46,9 +52,10 @@ use quicopy_protocol::code::RefusalCode;
 use crate::commit::Order;
 use crate::filter::Filter;
 use crate::source::StopFlag;
-use comparer::{Comparer, Listing};
+use comparer::Comparer;
 use finisher::{Finisher, Try};
 use job::{Job, ParkOnPanic};
+use listing::Listing;
 use removal::Removals;
 use scheduler::Scheduler;
 
@@ -153,6 +160,7 @@ pub fn run(
         ended
     });
     job.keep_unfinished();
+    job.leave_directories();
     match job.refusal() {
         Some(refusal) => Err(refusal),
         None => ended,
@@ -185,7 +193,7 @@ fn plan_all(
             Listed::Part { dir, path, meta, attributes, entries, end } => {
                 let part = Listing { dir, path, meta, attributes, entries, failure: None };
                 if let Some(listing) = Listing::add(&mut assembling, part, end)? {
-                    comparer.plan(listing)?;
+                    comparer.plan(&listing)?;
                 }
             }
             Listed::End => {

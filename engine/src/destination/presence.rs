@@ -38,11 +38,6 @@ pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>) -> Vec<Listed> {
     entries.into_iter().map(listed).collect()
 }
 
-/// Whether a file system begins at this directory. What cannot be told counts as yes, which protects more.
-pub(super) fn is_file_system_root(dir: &DirHandle) -> bool {
-    dir.own_stat().map_or(true, |stat| stat.is_mount)
-}
-
 /// A name beside a directory's entry that no sender can give: the same for the same entry, so that a next try finds it.
 pub(super) fn reserved_name(peer: &[u8; 32], dir: &RelPath, name: &Name) -> Name {
     let hash = blake3::Hasher::new()

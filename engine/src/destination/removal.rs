@@ -95,17 +95,16 @@ impl Removals {
 
     /// Carries the list out, if the guard lets it pass. Everything else of the job is done and durable.
     pub(super) fn carry_out(self, job: &Job, done: &mut Done) {
-        done.protected_dirs = self.protected_dirs;
+        let Self { census, spool, folders, protected_dirs, .. } = self;
+        done.protected_dirs = protected_dirs;
         let policy = &job.setup.policy;
-        if !deletes(policy) || self.census.extra_entries == 0 {
-            return;
+        if deletes(policy) && census.extra_entries > 0 {
+            match guard(&census, policy.max_delete, &job.setup.guards) {
+                Ruling::Pass => {}
+                Ruling::Warn(text) => job.tell(Event::Notice(text)),
+                Ruling::Refuse(text) => done.guard = Some(text),
+            }
         }
-        match guard(&self.census, policy.max_delete, &job.setup.guards) {
-            Ruling::Pass => {}
-            Ruling::Warn(text) => job.tell(Event::Notice(text)),
-            Ruling::Refuse(text) => done.guard = Some(text),
-        }
-        let Self { spool, folders, .. } = self;
         let Some(spool) = spool else { return };
         job.note_change();
         if done.guard.is_none() {

@@ -19,30 +19,12 @@ use super::window::Weight;
 use super::work::{Task, Work};
 use crate::commit::{Order, Place, Ready};
 use crate::disk::{DirHandle, MetaChange};
-use crate::fault;
-use crate::receive::{ReceiveError, Target};
+use crate::fault::Fault;
+use crate::receive::Target;
 use crate::retry::RetryPolicy;
 
 /// Longest wait without anything to try again.
 const IDLE: Duration = Duration::from_secs(3600);
-
-/// Why an entry is not on its way.
-struct Refused {
-    failure: Failure,
-    is_transient: bool,
-}
-
-impl From<ReceiveError> for Refused {
-    fn from(error: ReceiveError) -> Self {
-        Self { failure: error.failure(), is_transient: error.is_transient() }
-    }
-}
-
-impl Refused {
-    fn for_good(failure: Failure) -> Self {
-        Self { failure, is_transient: false }
-    }
-}
 
 /// Puts entries in work, one after the other.
 pub(super) struct Scheduler<'a> {
@@ -114,7 +96,7 @@ impl<'a> Scheduler<'a> {
         let work = Arc::clone(&entry.work);
         let begun = match (&work.task, &work.entry.kind) {
             (Task::Refuse(reason), _) => {
-                Err(Refused::for_good(Failure::new(Operation::CopyFile, 32, reason)))
+                Err(Fault::lasting(Failure::new(Operation::CopyFile, 32, reason)))
             }
             (Task::Restamp(_), _) => self.restamp(&work),
             (Task::Copy(path), Kind::Link { target }) => self.link(&work, path, target).map(Some),
@@ -124,7 +106,7 @@ impl<'a> Scheduler<'a> {
                 self.create_empty(&work, path).map(Some)
             }
             (Task::Copy(path), Kind::File) => return self.ask(entry, path),
-            (Task::Copy(_), Kind::HardLink { .. }) => Err(Refused::for_good(Failure::new(
+            (Task::Copy(_), Kind::HardLink { .. }) => Err(Fault::lasting(Failure::new(
                 Operation::CopyFile,
                 50,
                 "hard links are not made yet",
@@ -135,29 +117,27 @@ impl<'a> Scheduler<'a> {
         match begun {
             Ok(Some(ready)) => self.finisher.ready(entry, Box::new(ready), &self.commits),
             Ok(None) => self.finisher.finish(work.id, OutcomeResult::Done(Origins::default())),
-            Err(Refused { failure, is_transient }) => {
-                self.finisher.failed(entry, failure, is_transient);
+            Err(fault) => {
+                self.finisher.failed(entry, fault);
             }
         }
     }
 
-    fn restamp(&mut self, work: &Work) -> Result<Option<Ready>, Refused> {
+    fn restamp(&mut self, work: &Work) -> Result<Option<Ready>, Fault> {
         let dir = self.dir(work)?;
         self.look(work, &dir)?;
-        dir.set_meta(&work.entry.name, &self.change(work), None).map_err(|error| Refused {
-            failure: fault::failure(Operation::ChangeAttributes, &error),
-            is_transient: fault::is_transient(&error),
-        })?;
+        dir.set_meta(&work.entry.name, &self.change(work), None)
+            .map_err(|error| Fault::of(Operation::ChangeAttributes, &error))?;
         self.job.note_change();
         Ok(None)
     }
 
-    fn link(&mut self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Refused> {
+    fn link(&mut self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Fault> {
         let target = self.target(work, path)?;
         Ok(self.job.receiver().link(target, text)?)
     }
 
-    fn create_empty(&mut self, work: &Work, path: &RelPath) -> Result<Ready, Refused> {
+    fn create_empty(&mut self, work: &Work, path: &RelPath) -> Result<Ready, Fault> {
         let target = self.target(work, path)?;
         Ok(self.job.receiver().empty_file(target)?)
     }
@@ -179,14 +159,14 @@ impl<'a> Scheduler<'a> {
                 self.finisher.take_off(want, entry, weight);
                 self.job.tell(Event::Want { want, entry: id, basis });
             }
-            Err(Refused { failure, is_transient }) => {
+            Err(fault) => {
                 self.job.window.release(weight);
-                self.finisher.failed(entry, failure, is_transient);
+                self.finisher.failed(entry, fault);
             }
         }
     }
 
-    fn target(&mut self, work: &Work, path: &RelPath) -> Result<Target, Refused> {
+    fn target(&mut self, work: &Work, path: &RelPath) -> Result<Target, Fault> {
         let policy = &self.job.setup.policy;
         let dir = self.dir(work)?;
         let place = self.look(work, &dir)?;
@@ -202,12 +182,12 @@ impl<'a> Scheduler<'a> {
     }
 
     /// The directory of an entry, made if that was deferred.
-    fn dir(&mut self, work: &Work) -> Result<DirHandle, Refused> {
+    fn dir(&mut self, work: &Work) -> Result<DirHandle, Fault> {
         let id = work.folder.id;
         if let Some((_, dir)) = self.last.as_ref().filter(|(last, _)| *last == id) {
             return Ok(dir.clone());
         }
-        let dir = self.job.open_or_make(&work.folder).map_err(Refused::for_good)?;
+        let dir = self.job.open_or_make(&work.folder)?;
         self.last = Some((id, dir.clone()));
         Ok(dir)
     }
@@ -218,13 +198,10 @@ impl<'a> Scheduler<'a> {
     }
 
     /// A second look at the target: it must be what the plan was made for.
-    fn look(&self, work: &Work, dir: &DirHandle) -> Result<Place, Refused> {
+    fn look(&self, work: &Work, dir: &DirHandle) -> Result<Place, Fault> {
         let Some(planned) = &work.present else { return Ok(Place::New) };
         let name = &work.entry.name;
-        let found = dir.stat(name).map_err(|error| Refused {
-            failure: fault::failure(Operation::CopyFile, &error),
-            is_transient: fault::is_transient(&error),
-        })?;
+        let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
         let mut now = presence::present(dir, name, &found);
         if work.keeps_old {
@@ -232,7 +209,7 @@ impl<'a> Scheduler<'a> {
             now.changed = planned.changed;
         }
         if now != *planned {
-            return Err(Refused::for_good(presence::changed_meanwhile()));
+            return Err(Fault::lasting(presence::changed_meanwhile()));
         }
         Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })
     }

@@ -1,12 +1,14 @@
 //! What a job at the destination is given.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::options::{Durability, JobPolicy};
 use quicopy_protocol::path::RelPath;
 
 use crate::commit::Clock;
+use crate::compare::Tolerances;
 use crate::disk::Share;
 use crate::index::Index;
 use crate::purge::GuardRules;
@@ -42,6 +44,18 @@ impl Setup {
     /// A path below the job's root as one below the share; `None` beyond the limits of a path.
     pub(super) fn below_share(&self, path: &RelPath) -> Option<RelPath> {
         path.names().try_fold(self.root.clone(), |dir, name| dir.join(&name)).ok()
+    }
+
+    /// When two times count as equal.
+    pub(super) fn tolerances(&self) -> Tolerances {
+        Tolerances { asked: self.policy.tolerance, step_nanos: self.time_step_nanos.into() }
+    }
+
+    /// When the job began, as a file's time.
+    pub(super) fn began(&self) -> Timestamp {
+        let since = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Timestamp { seconds, nanos: since.subsec_nanos() }
     }
 }
 

@@ -11,9 +11,12 @@ use quicopy_protocol::options::{
 };
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
+use rustix::io::Errno;
 
+use super::arrival::Arrivals;
 use super::*;
 use crate::disk::Share;
+use crate::fault::Fault;
 use crate::index::Index;
 use crate::purge::{DefaultLimit, GuardRules};
 
@@ -97,6 +100,31 @@ impl Site {
         let ended = run(setup, inputs, events_tx, StopFlag::default());
         let told = sender.join().unwrap();
         ended.map(|ended| (ended, told))
+    }
+
+    /// Runs a job whose link is lost after the last listing, before any content has come.
+    fn break_off(&self, source: &Source) {
+        let (listed_tx, listed) = async_channel::unbounded::<Listed>();
+        let (_lists, lists) = async_channel::unbounded();
+        let (_content, content) = async_channel::unbounded();
+        let (events_tx, _events) = async_channel::unbounded();
+        for (number, (path, files)) in source.iter().enumerate() {
+            listed_tx.send_blocking(listing(source, number, path, files, None)).unwrap();
+        }
+        drop(listed_tx);
+        let inputs = Inputs { listed, lists, content };
+        let ended = run(self.setup(), inputs, events_tx, StopFlag::default());
+        assert_eq!(ended, Ok(Ended::Parked));
+    }
+
+    /// The permission bits of something, changed first.
+    fn mode(&self, path: &str, change: Option<u32>) -> u32 {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(path);
+        if let Some(mode) = change {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
     fn mirror(&self, source: &Source) -> Told {
@@ -261,17 +289,33 @@ fn an_empty_source_is_refused_before_anything_is_changed() {
 #[test]
 fn inputs_that_end_early_park_the_job_and_delete_nothing() {
     let site = Site::new(&[("old", "x")]);
-    let (listed_tx, listed) = async_channel::unbounded::<Listed>();
-    let (_lists, lists) = async_channel::unbounded();
-    let (_content, content) = async_channel::unbounded();
-    let (events_tx, _events) = async_channel::unbounded();
-    let tree = source(&[("", &[("a", "one")])]);
-    listed_tx.send_blocking(listing(&tree, 0, "", &[("a", "one")], None)).unwrap();
-    drop(listed_tx);
-    let setup = site.setup();
-    let ended = run(setup, Inputs { listed, lists, content }, events_tx, StopFlag::default());
-    assert_eq!(ended, Ok(Ended::Parked));
+    site.break_off(&source(&[("", &[("a", "one")])]));
     assert!(site.path("old").exists() && !site.path("a").exists());
+}
+
+#[test]
+fn a_job_that_breaks_off_locks_nobody_out_of_its_directories() {
+    let site = Site::new(&[("closed/x", "")]);
+    site.mode("closed", Some(0o555));
+    let tree =
+        source(&[("", &[]), ("closed", &[("f", "1")]), ("new", &[]), ("new/sub", &[("f", "2")])]);
+    site.break_off(&tree);
+    let modes = ["closed", "new", "new/sub"].map(|dir| site.mode(dir, None));
+    assert_eq!(modes, [0o555, 0o755, 0o755]);
+    assert_ne!(modified(&site.path("new/sub")), 1000, "it is not finished");
+    site.mirror(&tree);
+    let modes = ["closed", "new", "new/sub"].map(|dir| site.mode(dir, None));
+    assert_eq!(modes, [0o755; 3]);
+    assert_eq!((modified(&site.path("new")), modified(&site.path("new/sub"))), (1000, 1000));
+}
+
+#[test]
+fn a_directory_whose_mode_is_not_copied_gets_the_usual_one() {
+    let mut site = Site::new(&[]);
+    site.policy.dcopy = CopyFlags { times: true, ..CopyFlags::NONE };
+    site.mirror(&source(&[("", &[]), ("d", &[("f", "x")])]));
+    std::fs::create_dir(site.path("usual")).unwrap();
+    assert_eq!(site.mode("d", None), site.mode("usual", None));
 }
 
 #[test]
@@ -355,4 +399,31 @@ fn two_versions_in_conflict_with_one_time_are_both_kept() {
     }
     assert_eq!(site.read("a.conflict-5000").as_deref(), Some("first edit"));
     assert_eq!(site.read("a.conflict-5000-2").as_deref(), Some("second"));
+}
+
+#[test]
+fn an_outage_of_the_disk_is_waited_out_once_for_all_directories() {
+    use quicopy_protocol::code::Operation;
+    let mut site = Site::new(&[]);
+    site.policy.retry = Retry { retries: 2, wait_seconds: 0 };
+    let (events, _told) = async_channel::unbounded();
+    let filter = Filter::new(&site.policy.selection).unwrap();
+    let job = Job::new(site.setup(), filter, StopFlag::default(), events);
+    let mut arrivals = Arrivals::new(&job);
+    let mut tries = |error: Option<Errno>| {
+        let count = std::cell::Cell::new(0);
+        let _ = arrivals.persist(&RelPath::ROOT, |_| {
+            count.set(count.get() + 1);
+            match error {
+                Some(error) => Err(Fault::of(Operation::CreateDirectory, &error.into())),
+                None => Ok(()),
+            }
+        });
+        count.get()
+    };
+    assert_eq!(tries(Some(Errno::ACCESS)), 1);
+    assert_eq!(tries(Some(Errno::NOSPC)), 3);
+    assert_eq!(tries(Some(Errno::NOSPC)), 1, "the tries are used up");
+    assert_eq!(tries(None), 1);
+    assert_eq!(tries(Some(Errno::NOSPC)), 3);
 }

@@ -10,6 +10,7 @@ use super::event::{Content, Event};
 use super::finisher::{Finisher, Try};
 use super::job::Job;
 use crate::commit::Order;
+use crate::fault::Fault;
 use crate::receive::{ReceiveError, Step, Violation};
 
 /// Takes a flow of content until it ends. Run by each writer.
@@ -37,7 +38,7 @@ pub(super) fn run(
             Err(error) => {
                 if let Some(entry) = finisher.land(want) {
                     job.tell(Event::Cancel(want));
-                    finisher.failed(entry, error.failure(), error.is_transient());
+                    finisher.failed(entry, error.into());
                 }
             }
         }
@@ -83,7 +84,7 @@ fn take(
         Content::Failed { want, failure } => {
             let taken = receiver.failed(want, now).map(|()| Step::Dropped);
             if let Some(entry) = finisher.land(want) {
-                finisher.failed(entry, failure, false);
+                finisher.failed(entry, Fault::lasting(failure));
             }
             (want, taken)
         }

@@ -38,6 +38,15 @@ pub enum Placement {
     Beside,
 }
 
+/// The mode that a new directory begins with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NewDirMode {
+    /// 0700: nobody else is let in before its final mode is set, when its content is in place.
+    Closed,
+    /// What the process, or an access list of the directory above, gives new directories; it stays.
+    Usual,
+}
+
 /// How a rename treats what stands at the new name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RenameMode {
@@ -168,15 +177,15 @@ impl DirHandle {
         self.open.refuses_renames.store(true, Ordering::Relaxed);
     }
 
-    /// Makes a directory with mode 0700 and opens it; its final mode is set when its content is in place.
+    /// Makes a directory and opens it.
     ///
     /// # Errors
     /// As `mkdirat`: `EEXIST` when the name is taken.
-    pub fn make_dir(&self, name: &Name) -> io::Result<Self> {
-        self.make_dir_with(name, Mode::RWXU)
-    }
-
-    pub(super) fn make_dir_with(&self, name: &Name, mode: Mode) -> io::Result<Self> {
+    pub fn make_dir(&self, name: &Name, mode: NewDirMode) -> io::Result<Self> {
+        let mode = match mode {
+            NewDirMode::Closed => Mode::RWXU,
+            NewDirMode::Usual => Mode::RWXU | Mode::RWXG | Mode::RWXO,
+        };
         rustix::fs::mkdirat(self, name.as_bytes(), mode)?;
         crate::crash_point!("agent_directory_made");
         self.open_dir(name)
@@ -404,7 +413,7 @@ mod tests {
     #[test]
     fn a_new_directory_lets_nobody_in_until_it_is_done() {
         let temp = tempfile::tempdir().unwrap();
-        let made = open(&temp).make_dir(&name("d")).unwrap();
+        let made = open(&temp).make_dir(&name("d"), NewDirMode::Closed).unwrap();
         let mode = |temp: &tempfile::TempDir| {
             fs::metadata(temp.path().join("d")).unwrap().permissions().mode() & 0o7777
         };
@@ -412,7 +421,7 @@ mod tests {
         let change = MetaChange { mode: Some(0o755), ..MetaChange::default() };
         made.set_own_meta(&change, None).unwrap();
         assert_eq!(mode(&temp), 0o755);
-        assert!(open(&temp).make_dir(&name("d")).is_err());
+        assert!(open(&temp).make_dir(&name("d"), NewDirMode::Closed).is_err());
     }
 
     #[test]
@@ -427,7 +436,7 @@ mod tests {
     fn partials_stand_beside_their_targets_where_a_rename_would_not_do() {
         let temp = tempfile::tempdir().unwrap();
         let dir = open(&temp);
-        let plain = dir.make_dir(&name("plain")).unwrap();
+        let plain = dir.make_dir(&name("plain"), NewDirMode::Closed).unwrap();
         assert_eq!(plain.placement(&dir), Placement::Private);
         plain.note_refused_rename();
         assert_eq!(plain.clone().placement(&dir), Placement::Beside);

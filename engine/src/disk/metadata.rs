@@ -74,11 +74,6 @@ pub fn new_file_mode() -> u16 {
     0o666 & !umask()
 }
 
-/// The mode that this process gives new directories whose own is not copied.
-pub fn new_directory_mode() -> u16 {
-    MODE_MAX & !umask()
-}
-
 /// Asked for once, and without changing it: the call that returns the mask also sets it, under the feet of other threads.
 #[expect(clippy::disallowed_methods, reason = "the kernel tells it in a file of its own")]
 fn umask() -> u16 {

@@ -26,7 +26,7 @@ pub mod stat;
 pub mod sync;
 mod unix;
 
-pub use directory::{DirHandle, DiskEntry, Placement, RenameMode};
+pub use directory::{DirHandle, DiskEntry, NewDirMode, Placement, RenameMode};
 pub use identity::ShareId;
 pub use metadata::{Ignored, MetaChange};
 pub use private::PrivateDir;

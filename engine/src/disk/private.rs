@@ -10,7 +10,7 @@ use quicopy_protocol::path::{Name, PRIVATE_DIR};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use super::directory::{DirHandle, DiskEntry};
+use super::directory::{DirHandle, DiskEntry, NewDirMode};
 use super::file::stat_of_file;
 use super::share::ShareError;
 use super::stat::DiskKind;
@@ -136,10 +136,12 @@ pub(super) fn own_name(text: &str) -> Name {
 fn open_or_make(dir: &DirHandle, text: &str) -> io::Result<DirHandle> {
     let name = own_name(text);
     match dir.open_dir(&name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match dir.make_dir(&name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => dir.open_dir(&name),
-            made => made,
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match dir.make_dir(&name, NewDirMode::Closed) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => dir.open_dir(&name),
+                made => made,
+            }
+        }
         opened => opened,
     }
 }

@@ -11,7 +11,7 @@ use quicopy_protocol::path::{Name, PARTIAL_PREFIX, PRIVATE_DIR, RelPath};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::directory::{DirHandle, DiskEntry, Placement};
+use super::directory::{DirHandle, DiskEntry, NewDirMode, Placement};
 use super::identity::ID_VERSION;
 use super::metadata::MetaChange;
 use super::private::{PrivateDir, TEMP, is_older, own_name};
@@ -164,7 +164,7 @@ impl Share {
         check_addressable(path)?;
         let mut root = self.root.clone();
         for name in path.names() {
-            root = match root.make_dir_with(&name, Mode::RWXU | Mode::RWXG | Mode::RWXO) {
+            root = match root.make_dir(&name, NewDirMode::Usual) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     root.open_dir(&name)?
                 }

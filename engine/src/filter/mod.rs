@@ -1,20 +1,22 @@
-//! Which entries take part in a job, by name, path and size.
+//! Which entries take part in a job, by name, path, size, times and attributes.
 //!
 //! A [`Filter`] is compiled once from the job's [`Selection`] and answers without looking at a disk, so that both sites
 //! use the same one: the source to say what it leaves out, the destination to say what is protected.
 
 mod pattern;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::limits::TEXT_BYTES_MAX;
-use quicopy_protocol::meta::{Meta, Skip};
-use quicopy_protocol::options::{Rule, Selection};
+use quicopy_protocol::meta::{Meta, Skip, Timestamp};
+use quicopy_protocol::options::{AttributeFilter, Rule, Selection, TimeRange};
 use quicopy_protocol::path::{Name, RelPath};
 
 use pattern::Pattern;
 
-/// The name and size rules of one job, ready to be asked.
+/// The rules of one job, ready to be asked.
 ///
-/// A file takes part if it matches an include pattern (or there is none), no exclusion, and the bounds of its size.
+/// A file takes part if it matches an include pattern (or there is none), no exclusion, and the bounds of its attributes,
+/// size and times.
 /// Include patterns say nothing about directories.
 ///
 /// Source: Robocopy's own help text and XP010, "Using file filters"; exclusion protects at the destination too.
@@ -25,6 +27,20 @@ pub struct Filter {
     exclude_dirs: Rules,
     max_bytes: Option<u64>,
     min_bytes: Option<u64>,
+    attributes: AttributeFilter,
+    modified: TimeRange,
+    accessed: TimeRange,
+}
+
+/// What of a file of the source, besides its name, decides whether it takes part.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Traits {
+    /// Size and time of last write.
+    pub meta: Meta,
+    /// Last access.
+    pub accessed: Timestamp,
+    /// DOS attributes; read only for jobs that [ask](Filter::asks_attributes) for them.
+    pub attributes: DosAttributes,
 }
 
 /// Why a pattern cannot be one.
@@ -57,20 +73,35 @@ impl Filter {
             exclude_dirs: Rules::new(&selection.exclude_dirs)?,
             max_bytes: selection.max_bytes,
             min_bytes: selection.min_bytes,
+            attributes: selection.attributes,
+            modified: selection.modified,
+            accessed: selection.accessed,
         })
     }
 
     /// Why the file `name` in `dir` is left out, if it is.
-    pub fn file(&self, dir: &RelPath, name: &Name, meta: &Meta) -> Option<Skip> {
-        if let Some(skip) = self.file_name(dir, name) {
-            Some(skip)
-        } else if self.max_bytes.is_some_and(|max| meta.size_bytes > max) {
+    pub fn file(&self, dir: &RelPath, name: &Name, traits: &Traits) -> Option<Skip> {
+        let Traits { meta, accessed, attributes } = traits;
+        self.file_name(dir, name)
+            .or_else(|| by_attributes(&self.attributes, *attributes))
+            .or_else(|| self.by_size(meta.size_bytes))
+            .or_else(|| by_time(&self.modified, meta.modified))
+            .or_else(|| by_time(&self.accessed, *accessed))
+    }
+
+    fn by_size(&self, size_bytes: u64) -> Option<Skip> {
+        if self.max_bytes.is_some_and(|max| size_bytes > max) {
             Some(Skip::Large)
-        } else if self.min_bytes.is_some_and(|min| meta.size_bytes < min) {
+        } else if self.min_bytes.is_some_and(|min| size_bytes < min) {
             Some(Skip::Small)
         } else {
             None
         }
+    }
+
+    /// Whether the DOS attributes of a file decide whether it takes part.
+    pub fn asks_attributes(&self) -> bool {
+        self.attributes != AttributeFilter::default()
     }
 
     /// Why something that is named like a file, but has no content of its own, is left out, if it is: a link.
@@ -100,6 +131,29 @@ impl Filter {
     pub fn file_included(&self, name: &Name) -> bool {
         self.include_files.is_empty()
             || self.include_files.iter().any(|pattern| pattern.matches(name.as_bytes()))
+    }
+}
+
+fn by_attributes(rule: &AttributeFilter, attributes: DosAttributes) -> Option<Skip> {
+    if !attributes.contains(rule.all_of) {
+        // No switch but those for archiving demands all of a set.
+        Some(Skip::Archive)
+    } else if attributes.intersects(rule.none_of)
+        || !rule.any_of.is_empty() && !attributes.intersects(rule.any_of)
+    {
+        Some(Skip::Attributes)
+    } else {
+        None
+    }
+}
+
+fn by_time(range: &TimeRange, time: Timestamp) -> Option<Skip> {
+    if range.from.is_some_and(|from| time < from) {
+        Some(Skip::TooOld)
+    } else if range.to.is_some_and(|to| time > to) {
+        Some(Skip::TooNew)
+    } else {
+        None
     }
 }
 
@@ -187,7 +241,7 @@ mod tests {
     fn check_files(filter: &Filter, files: &str, expected: &str) {
         let takes_part = |file: &&str| {
             let (dir, name) = path(file).split_last().unwrap();
-            filter.file(&dir, &name, &Meta::default()).is_none()
+            filter.file(&dir, &name, &Traits::default()).is_none()
         };
         let taking_part: Vec<_> = files.split_whitespace().filter(takes_part).collect();
         assert_eq!(taking_part.join(" "), expected);
@@ -204,9 +258,58 @@ mod tests {
             Selection { max_bytes: Some(60), min_bytes: Some(60), ..Selection::default() };
         let filter = Filter::new(&selection).unwrap();
         let skip = |size_bytes| {
-            filter.file(&RelPath::ROOT, &name("a"), &Meta { size_bytes, ..Meta::default() })
+            let meta = Meta { size_bytes, ..Meta::default() };
+            filter.file(&RelPath::ROOT, &name("a"), &Traits { meta, ..Traits::default() })
         };
         assert_eq!((skip(59), skip(60), skip(61)), (Some(Skip::Small), None, Some(Skip::Large)));
+    }
+
+    #[test]
+    fn attributes_are_asked_for_and_excluded() {
+        let letters = |text: &str| DosAttributes::parse(text).unwrap_or_default();
+        let check = |(all_of, any_of, none_of): (&str, &str, &str), has: &str, skip| {
+            let attributes = AttributeFilter {
+                all_of: letters(all_of),
+                any_of: letters(any_of),
+                none_of: letters(none_of),
+            };
+            let selection = Selection { attributes, ..Selection::default() };
+            let filter = Filter::new(&selection).unwrap();
+            let traits = Traits { attributes: letters(has), ..Traits::default() };
+            assert_eq!(filter.file(&RelPath::ROOT, &name("a"), &traits), skip, "{has}");
+        };
+        check(("A", "", ""), "A", None); // F07
+        check(("A", "", ""), "R", Some(Skip::Archive));
+        check(("", "", "RH"), "", None); // F09
+        check(("", "", "RH"), "H", Some(Skip::Attributes));
+        check(("", "RH", ""), "R", None); // F10
+        check(("", "RH", ""), "A", Some(Skip::Attributes));
+        check(("", "RH", ""), "", Some(Skip::Attributes));
+        check(("A", "H", "S"), "AHS", Some(Skip::Attributes));
+    }
+
+    #[test]
+    fn both_ends_of_a_range_of_times_take_part() {
+        let time = |seconds| Timestamp { seconds, nanos: 0 };
+        let range = TimeRange { from: Some(time(10)), to: Some(time(20)) };
+        for (selection, is_access) in [
+            (Selection { modified: range, ..Selection::default() }, false),
+            (Selection { accessed: range, ..Selection::default() }, true),
+        ] {
+            let filter = Filter::new(&selection).unwrap();
+            let skip = |seconds| {
+                let traits = match is_access {
+                    true => Traits { accessed: time(seconds), ..Traits::default() },
+                    false => Traits {
+                        meta: Meta { modified: time(seconds), ..Meta::default() },
+                        ..Traits::default()
+                    },
+                };
+                filter.file(&RelPath::ROOT, &name("a"), &traits)
+            };
+            assert_eq!((skip(9), skip(10)), (Some(Skip::TooOld), None));
+            assert_eq!((skip(20), skip(21)), (None, Some(Skip::TooNew)));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! From a class to an action: Robocopy's class table.
 
 use quicopy_protocol::meta::Kind;
-use quicopy_protocol::options::{ConflictPolicy, CopyMode, JobPolicy};
-use quicopy_protocol::verdict::{Action, FileClass};
+use quicopy_protocol::options::{ConflictPolicy, CopyMode, JobPolicy, Recurse};
+use quicopy_protocol::verdict::{Action, DirState, FileClass};
 
 /// Whether the job deletes what only the destination has: `/PURGE`, which `/XX` cancels.
 pub fn deletes(policy: &JobPolicy) -> bool {
@@ -43,6 +43,26 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
         | Action::Check
         | Action::Fix
         | Action::Fail => action,
+    }
+}
+
+/// What a directory of the source is at the destination or is to become, by what [`decide`] said of it.
+pub(super) fn directory_state(class: FileClass, action: Action, recurse: Recurse) -> DirState {
+    match (action, recurse) {
+        (_, Recurse::RootOnly) => DirState::Avoided,
+        _ if class == FileClass::Same => DirState::Existing,
+        (Action::Copy, Recurse::All) => DirState::New,
+        (Action::Copy, Recurse::NonEmpty) => DirState::Deferred,
+        (
+            Action::Restamp
+            | Action::Skip
+            | Action::SkipConflict
+            | Action::Mismatch
+            | Action::Check
+            | Action::Fix
+            | Action::Fail,
+            _,
+        ) => DirState::Avoided,
     }
 }
 

@@ -39,15 +39,24 @@ impl NameRules for Filter {
     }
 }
 
-/// Where an entry of the destination stands.
+/// What a directory of the destination is to its entries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Place {
-    /// In a directory that both sides have.
+    /// Both sides have it.
     Walked,
-    /// In such a directory that is the root of a file system, or may be.
+    /// Both have it, and it is the root of a file system, or may be.
     FileSystemRoot,
-    /// In a directory that only the destination has.
+    /// Only the destination has it.
     ExtraTree,
+}
+
+/// A directory of the destination whose entries are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// Its path below the job's root.
+    pub(crate) path: &'a RelPath,
+    /// What it is to its entries.
+    pub(crate) place: Place,
 }
 
 /// How an entry of the destination is guarded against deletion and replacement.
@@ -62,12 +71,13 @@ pub(crate) enum Protection {
 }
 
 impl Protection {
-    /// Looks at one entry of the directory `dir` of the destination.
+    /// Looks at one entry of the directory `site`.
     ///
     /// An excluded name protects at every depth, inside extra trees too; there is no switch for the opposite. A pattern
     /// of files protects what it does not include only where the source has been: a directory that only the destination
     /// has goes with all it holds.
-    pub(crate) fn of(rules: &Rules<'_>, dir: &RelPath, listed: &Listed, place: Place) -> Self {
+    pub(crate) fn of(rules: &Rules<'_>, site: Site<'_>, listed: &Listed) -> Self {
+        let Site { path: dir, place } = site;
         let Listed { name, present } = listed;
         if name.is_reserved() {
             return Self::Private;

@@ -221,7 +221,7 @@ mod tests {
         let long = entry(&"x".repeat(255), None);
         let entries = vec![long; RECORD_ENTRIES_MAX];
         let at = path(&vec!["d".repeat(255); 16].join("/"));
-        let full = DirectoryRemovals { found_under: DirId(0), path: at, restamp: None, entries };
+        let full = DirectoryRemovals { found_under: DirId(0), path: at, entries };
         assert_eq!(read(&written(std::slice::from_ref(&full))).unwrap().0, [full]);
     }
 

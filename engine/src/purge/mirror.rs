@@ -205,7 +205,7 @@ impl<'a> Job<'a> {
             }
             self.directory(source, destination, &at(index), knowledge, done);
         }
-        let find_at = Find { dir: DirId(0), path: dir, restamp: None };
+        let find_at = Find { dir: DirId(0), path: dir };
         let Ok(census) = find(&rules, find_at, plan.extras, destination, &mut done.found);
         done.census += census;
     }
@@ -362,7 +362,7 @@ fn a_tree_too_wide_to_hold_is_told_in_parts_and_its_top_once_more_in_the_list() 
         file_system_root: false,
     };
     let plan = plan_directory(&rules, input).unwrap();
-    let at = Find { dir: DirId(7), path: &RelPath::ROOT, restamp: Some(Meta::default()) };
+    let at = Find { dir: DirId(7), path: &RelPath::ROOT };
     let mut found = Found::default();
     let Ok(census) = find(&rules, at, plan.extras, &mut destination, &mut found);
     assert_eq!((census.extra_entries, found.lines.len()), (5000, 5003));
@@ -371,7 +371,6 @@ fn a_tree_too_wide_to_hold_is_told_in_parts_and_its_top_once_more_in_the_list() 
     assert_eq!(sizes, [4096, 904, 1]);
     let last = &found.removals[2];
     assert_eq!(last.entries[0].kept, Some(quicopy_protocol::verdict::Kept::HoldsKept));
-    assert!(last.restamp.is_some() && found.removals[0].restamp.is_none());
 }
 
 /// Few names, so that the two sides share many of them.

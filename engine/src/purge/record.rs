@@ -1,6 +1,6 @@
 //! One record of the removal list: what is to be removed from one directory, and its encoding.
 
-use quicopy_protocol::meta::{DirId, Kind, Meta, Timestamp};
+use quicopy_protocol::meta::{DirId, Kind, Timestamp};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::Kept;
 
@@ -16,8 +16,6 @@ pub struct DirectoryRemovals {
     pub found_under: DirId,
     /// The directory's path below the job's root.
     pub path: RelPath,
-    /// What the directory must have again afterwards, since removing from it changes its time; in its last record only.
-    pub restamp: Option<Meta>,
     /// The entries.
     pub entries: Vec<RemovalEntry>,
 }
@@ -97,14 +95,6 @@ pub fn still_as_listed(entry: &RemovalEntry, now: &Present) -> bool {
 pub(super) fn encode(removals: &DirectoryRemovals, out: &mut Vec<u8>) {
     out.extend(removals.found_under.0.to_le_bytes());
     put_bytes(out, removals.path.as_bytes());
-    out.push(u8::from(removals.restamp.is_some()));
-    if let Some(meta) = &removals.restamp {
-        out.extend(meta.size_bytes.to_le_bytes());
-        put_time(out, meta.modified);
-        out.extend(meta.mode.to_le_bytes());
-        out.extend(meta.owner.to_le_bytes());
-        out.extend(meta.group.to_le_bytes());
-    }
     out.extend((removals.entries.len() as u32).to_le_bytes());
     for entry in &removals.entries {
         put_bytes(out, entry.name.as_bytes());
@@ -145,23 +135,12 @@ pub(super) fn decode(body: &[u8]) -> Option<DirectoryRemovals> {
     let mut body = Body(body);
     let found_under = DirId(u64::from_le_bytes(body.take()?));
     let path = RelPath::parse(body.take_bytes()?).ok()?;
-    let restamp = match body.take()? {
-        [0] => None,
-        [1] => Some(Meta {
-            size_bytes: u64::from_le_bytes(body.take()?),
-            modified: body.take_time()?,
-            mode: u16::from_le_bytes(body.take()?),
-            owner: u32::from_le_bytes(body.take()?),
-            group: u32::from_le_bytes(body.take()?),
-        }),
-        [_] => return None,
-    };
     let count = u32::from_le_bytes(body.take()?) as usize;
     let mut entries = Vec::with_capacity(count.min(RECORD_ENTRIES_MAX));
     for _ in 0..count {
         entries.push(body.take_entry()?);
     }
-    body.0.is_empty().then_some(DirectoryRemovals { found_under, path, restamp, entries })
+    body.0.is_empty().then_some(DirectoryRemovals { found_under, path, entries })
 }
 
 /// What is left of a record's body.
@@ -224,7 +203,6 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn sample() -> Vec<DirectoryRemovals> {
-        let restamp = Meta { mode: 0o2755, owner: 7, group: 8, ..item("d/").2 };
         let all_kept = [
             Kept::Named,
             Kept::HoldsKept,
@@ -235,17 +213,16 @@ pub(super) mod tests {
         ];
         let mut kept: Vec<_> = all_kept.map(|kept| entry("k/", Some(kept))).into();
         kept.extend(["f@20=5", "l->x", "p|", "d/"].map(|text| entry(text, None)));
-        let record = |dir, at, restamp, entries| DirectoryRemovals {
+        let record = |dir, at, entries| DirectoryRemovals {
             found_under: DirId(dir),
             path: path(at),
-            restamp,
             entries,
         };
         vec![
-            record(0, "old/sub", None, vec![entry("x", None)]),
-            record(0, "old", None, kept),
-            record(u64::MAX, "", Some(restamp), vec![entry("old/", None)]),
-            record(2, "a", None, vec![]),
+            record(0, "old/sub", vec![entry("x", None)]),
+            record(0, "old", kept),
+            record(u64::MAX, "", vec![entry("old/", None)]),
+            record(2, "a", vec![]),
         ]
     }
 

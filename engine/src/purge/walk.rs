@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 
-use quicopy_protocol::meta::{DirId, Meta};
+use quicopy_protocol::meta::DirId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{ExtraEntry, Kept};
 
 use super::guard::Census;
 use super::record::{DirectoryRemovals, RECORD_ENTRIES_MAX, RemovalEntry};
 use crate::compare::{Listed, NameKey, Present};
-use crate::plan::{Extra, Place, Rules, deletes};
+use crate::plan::{Extra, Place, Rules, Site, deletes};
 
 /// Lines of the report that wait until it is known whether the directories above them stay.
 const LINES_WAITING_MAX: usize = 4096;
@@ -45,8 +45,6 @@ pub struct Find<'a> {
     pub dir: DirId,
     /// Its path below the job's root.
     pub path: &'a RelPath,
-    /// What it must have again when something was removed from it.
-    pub restamp: Option<Meta>,
 }
 
 /// Follows the extras of one directory to their bottoms.
@@ -74,7 +72,7 @@ pub fn find<S: ExtraSink>(
         }
     }
     walk.flush_lines()?;
-    walk.remove(at.path, at.restamp, entries)?;
+    walk.remove(at.path, entries)?;
     Ok(walk.census)
 }
 
@@ -183,7 +181,8 @@ impl<'a, S: ExtraSink> Walk<'a, S> {
                 continue;
             };
             let is_dir = listed.present.is_dir();
-            let Some(extra) = Extra::judge(self.rules, dir, listed, Place::ExtraTree) else {
+            let site = Site { path: dir, place: Place::ExtraTree };
+            let Some(extra) = Extra::judge(self.rules, site, listed) else {
                 stays = true;
                 continue;
             };
@@ -191,22 +190,16 @@ impl<'a, S: ExtraSink> Walk<'a, S> {
             self.census.destination_files += u64::from(!is_dir);
             stays |= self.extra(path, &extra, &mut entries)?;
         }
-        self.remove(dir, None, entries)?;
+        self.remove(dir, entries)?;
         Ok(stays.then_some(Kept::HoldsKept))
     }
 
-    fn remove(
-        &mut self,
-        path: &RelPath,
-        restamp: Option<Meta>,
-        mut entries: Vec<RemovalEntry>,
-    ) -> Result<(), S::Error> {
+    fn remove(&mut self, path: &RelPath, mut entries: Vec<RemovalEntry>) -> Result<(), S::Error> {
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(RECORD_ENTRIES_MAX));
             self.sink.remove(DirectoryRemovals {
                 found_under: self.found_under,
                 path: path.clone(),
-                restamp: restamp.filter(|_| rest.is_empty()),
                 entries,
             })?;
             entries = rest;

@@ -7,7 +7,7 @@ use quicopy_protocol::meta::Digest;
 use rustix::io::Errno;
 
 use crate::disk::ShareError;
-use crate::fault;
+use crate::fault::{self, Fault};
 
 /// A peer broke the rules of the content messages. It cannot happen by accident: the connection ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -125,6 +125,15 @@ impl ReceiveError {
             Self::Violation(_) | Self::TooScattered => {
                 Failure::new(Operation::CopyFile, 13, self.to_string())
             }
+        }
+    }
+}
+
+impl From<ReceiveError> for Fault {
+    fn from(error: ReceiveError) -> Self {
+        match error.is_transient() {
+            true => Self::passing(error.failure()),
+            false => Self::lasting(error.failure()),
         }
     }
 }

@@ -273,13 +273,6 @@ impl Receiver {
         Ok(())
     }
 
-    /// Gives a file up on our side, keeping what came of it. What still arrives for it is dropped.
-    pub fn cancel(&self, want: WantId, now: Instant) {
-        if let Ok(slot) = self.slot(want) {
-            self.close(&slot, now);
-        }
-    }
-
     /// Makes durable and records what came of every large file, and closes all wishes: the link is lost, or the agent stops.
     pub fn park(&self, now: Instant) {
         let slots = std::mem::take(&mut *lock(&self.files));

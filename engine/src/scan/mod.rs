@@ -8,6 +8,7 @@
 //! threads:  open, list, stat   ->  judge (rules, pure)  ->  order (pure)  ->  sink
 //! ```
 
+mod hard_links;
 mod judge;
 mod order;
 mod walk;
@@ -47,6 +48,8 @@ pub struct ScannedEntry {
     pub entry: Entry,
     /// The file or directory that was looked at; behind a link that is followed, the target's.
     pub identity: Identity,
+    /// How many names that file has; 1 behind a link.
+    pub names: u32,
 }
 
 /// What a scan needs to know.
@@ -92,7 +95,7 @@ impl Scan<'_> {
         threads: usize,
         sink: &mut dyn FnMut(ScannedDir) -> ControlFlow<()>,
     ) -> Result<ScanSummary, Failure> {
-        let disk = walk::Disk { stop: self.stop };
+        let disk = walk::Disk { reads_attributes: self.filter.asks_attributes(), stop: self.stop };
         walk::Walk::new(self, &disk, DIRECTORY_BYTES_MAX).run(threads, sink)
     }
 }

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::limits::{DIRECTORY_BYTES_MAX, UNSETTLED_RECORD_BYTES};
 use quicopy_protocol::meta::Kind;
-use quicopy_protocol::options::{LinkPolicy, Recurse, Retry, Rule, Selection};
+use quicopy_protocol::options::{AttributeFilter, LinkPolicy, Recurse, Retry, Rule, Selection};
 use rustix::io::Errno;
 
 use super::walk::{Disk, Reader, Task, Walk};
@@ -52,7 +53,7 @@ fn scan_through(
     let stop = StopFlag::default();
     let scan = Scan { source: &source, filter: &filter, policy, stop: &stop };
     let mut result = None;
-    wrap(Disk { stop: &stop }, &mut |reader| {
+    wrap(Disk { reads_attributes: filter.asks_attributes(), stop: &stop }, &mut |reader| {
         result = Some(Walk::new(&scan, reader, DIRECTORY_BYTES_MAX).run(threads, &mut sink));
     });
     result.unwrap()
@@ -70,16 +71,16 @@ fn scan(root: &Path, policy: &JobPolicy, threads: usize) -> Vec<ScannedDir> {
     dirs
 }
 
-/// The scan as text: each directory with what it holds; `/` marks directories, `@` links, `!` what is skipped.
+/// The scan as text: each directory with what it holds; `/` marks directories, `@` links, `=` further names of a file, `!` what is skipped.
 fn shown(dirs: &[ScannedDir]) -> Vec<String> {
     let entry = |scanned: &ScannedEntry| {
         let entry = &scanned.entry;
         let kind = match &entry.kind {
-            Kind::File => "",
-            Kind::Directory => "/",
-            Kind::Link { .. } => "@",
-            Kind::HardLink { .. } => "=",
-            Kind::Special => "|",
+            Kind::File => String::new(),
+            Kind::Directory => "/".to_owned(),
+            Kind::Link { .. } => "@".to_owned(),
+            Kind::HardLink { first } => format!("={first}"),
+            Kind::Special => "|".to_owned(),
         };
         let skip = entry.skip.map(|skip| format!("!{skip:?}")).unwrap_or_default();
         format!("{}{kind}{skip}", entry.name)
@@ -332,7 +333,9 @@ fn a_directory_too_large_to_be_listed_is_handed_out_in_part_and_failed() {
         dirs.push(dir);
         ControlFlow::Continue(())
     };
-    Walk::new(&scan, &Disk { stop: &stop }, bytes_max).run(1, &mut collect).unwrap();
+    Walk::new(&scan, &Disk { reads_attributes: filter.asks_attributes(), stop: &stop }, bytes_max)
+        .run(1, &mut collect)
+        .unwrap();
     assert_eq!(shown(&dirs), [": b/", "b: 1 2 (failed)"]);
 }
 
@@ -421,4 +424,33 @@ proptest! {
         naive(root.path(), "", &mut expected);
         prop_assert_eq!(shown(&scan(root.path(), &policy(), threads)), expected);
     }
+}
+
+#[test]
+fn further_names_of_a_file_are_listed_as_hard_links_when_asked_for() {
+    let root = tree("a/1 b/2");
+    fs::hard_link(root.path().join("a/1"), root.path().join("a/3")).unwrap();
+    fs::hard_link(root.path().join("a/1"), root.path().join("b/0")).unwrap();
+    let links = LinkPolicy { hard_links: true, ..LinkPolicy::default() };
+    assert_eq!(
+        shown(&scan(root.path(), &linking(links), 4)),
+        [": a/ b/", "a: 1 3=a/1", "b: 0=a/1 2"]
+    );
+    assert_eq!(shown(&scan(root.path(), &policy(), 4)), [": a/ b/", "a: 1 3", "b: 0 2"]);
+}
+
+#[test]
+fn attributes_that_samba_keeps_choose_files() {
+    let root = tree("hidden plain");
+    let file = fs::File::open(root.path().join("hidden")).unwrap();
+    let value = b"0x2";
+    match rustix::fs::fsetxattr(&file, "user.DOSATTRIB", value, rustix::fs::XattrFlags::empty()) {
+        Err(Errno::NOTSUP) => return,
+        set => set.unwrap(),
+    }
+    let hidden = DosAttributes::HIDDEN;
+    let attributes = AttributeFilter { any_of: hidden, ..AttributeFilter::default() };
+    let only_hidden =
+        JobPolicy { selection: Selection { attributes, ..policy().selection }, ..policy() };
+    assert_eq!(shown(&scan(root.path(), &only_hidden, 1)), [": hidden plain!Attributes"]);
 }

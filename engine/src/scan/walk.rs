@@ -9,6 +9,7 @@ use quicopy_protocol::limits::UNSETTLED_RECORD_BYTES;
 use quicopy_protocol::meta::Meta;
 use quicopy_protocol::path::{Name, RelPath};
 
+use super::hard_links::HardLinks;
 use super::judge::{Here, Judge};
 use super::order::{Next, Order};
 use super::{Scan, ScanEnd, ScanSummary, ScannedDir};
@@ -35,6 +36,8 @@ pub(super) trait Reader: Sync {
 
 /// The real disk.
 pub(super) struct Disk<'a> {
+    /// Whether DOS attributes are read.
+    pub(super) reads_attributes: bool,
     pub(super) stop: &'a StopFlag,
 }
 
@@ -49,7 +52,7 @@ impl Reader for Disk<'_> {
     }
 
     fn read(&self, _: &RelPath, dir: &Directory, found: &mut Vec<Found>) -> io::Result<()> {
-        dir.read(self.stop, found)
+        dir.read(self.reads_attributes, self.stop, found)
     }
 }
 
@@ -103,6 +106,7 @@ impl<'a> Walk<'a> {
         sink: &mut dyn FnMut(ScannedDir) -> ControlFlow<()>,
     ) -> Result<ScanSummary, Failure> {
         let mut directories = 0;
+        let mut hard_links = self.scan.policy.selection.links.hard_links.then(HardLinks::default);
         loop {
             let Some(mut dir) = self.next() else {
                 let stopped = self.lock().stopped || self.scan.stop.is_set();
@@ -113,6 +117,9 @@ impl<'a> Walk<'a> {
                 && let Some(failure) = dir.failure.take()
             {
                 return Err(failure);
+            }
+            if let Some(hard_links) = &mut hard_links {
+                hard_links.take(&mut dir);
             }
             crate::crash_point!("sender_scanning");
             directories += 1;

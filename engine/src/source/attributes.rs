@@ -1,16 +1,17 @@
 //! Extended attributes and access lists, as far as the copy flags ask for them.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use quicopy_protocol::limits::{ATTRIBUTES_BYTES_MAX, NAME_BYTES_MAX};
 use quicopy_protocol::meta::Attribute;
 use quicopy_protocol::options::CopyFlags;
-use rustix::fs::{fgetxattr, flistxattr};
+use quicopy_protocol::path::Name;
+use rustix::fs::{fgetxattr, flistxattr, getxattr};
 use rustix::io::Errno;
 
-/// Where Samba keeps DOS attributes: part of A, not of D.
-const DOS_ATTRIBUTES: &[u8] = b"user.DOSATTRIB";
+use crate::dos_attributes;
+
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 /// What new entries of a directory inherit; files have none.
 const DEFAULT_ACCESS_LIST: &[u8] = b"system.posix_acl_default";
@@ -65,11 +66,24 @@ impl Attributes {
     }
 }
 
+/// The value in which Samba keeps the DOS attributes of the entry `name` of `dir`, links followed; `None` if there is none, or
+/// it cannot be read.
+pub(super) fn dos_attributes_value(dir: BorrowedFd<'_>, name: &Name) -> Option<Vec<u8>> {
+    // No system call reads an attribute of a name in a directory before Linux 6.13, and to open each file costs more.
+    let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name.as_bytes());
+    let mut value = vec![0; dos_attributes::VALUE_BYTES_MAX];
+    let length = getxattr(path, dos_attributes::NAME, &mut *value).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
 /// Whether the copy flags ask for an attribute of that name.
 fn wants(flags: CopyFlags, name: &[u8]) -> bool {
     match name {
         _ if name.len() > NAME_BYTES_MAX => false,
-        DOS_ATTRIBUTES => flags.attributes,
+        // Where Samba keeps DOS attributes: part of A, not of D.
+        dos_attributes::NAME => flags.attributes,
         ACCESS_LIST | DEFAULT_ACCESS_LIST => flags.security,
         _ => name.starts_with(b"user.") && flags.data && !flags.skip_streams,
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::limits::DIRECTORY_ENTRIES_MAX;
 use quicopy_protocol::meta::Meta;
 use quicopy_protocol::options::CopyFlags;
@@ -12,8 +13,10 @@ use quicopy_protocol::path::Name;
 use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
+use super::attributes::dos_attributes_value;
 use super::stat::{Identity, Links, Stat, Type};
 use super::{Attributes, StopFlag};
+use crate::dos_attributes;
 
 /// Bytes of directory entries that one system call may return. Source: measured, 32 KiB to 1 MiB make no difference.
 const READ_BYTES: usize = 64 << 10;
@@ -37,6 +40,8 @@ pub(crate) struct Found {
     pub(crate) own: Result<Stat, Unseen>,
     /// Of a link: its text, and what it points to. Apart, because links are rare and directories large.
     pub(crate) link: Option<Box<LinkEnds>>,
+    /// DOS attributes of a file, or of the one that a link points to; empty if nobody asked for them.
+    pub(crate) attributes: DosAttributes,
 }
 
 /// An entry whose name is all that is known.
@@ -116,7 +121,12 @@ impl Directory {
     /// Lists the directory, by name, and looks at each entry; once for each time it was opened.
     ///
     /// What could be found is in `found` also when it fails half-way. A name that vanishes before it is looked at was not there.
-    pub(crate) fn read(&self, stop: &StopFlag, found: &mut Vec<Found>) -> io::Result<()> {
+    pub(crate) fn read(
+        &self,
+        reads_attributes: bool,
+        stop: &StopFlag,
+        found: &mut Vec<Found>,
+    ) -> io::Result<()> {
         found.clear();
         let mut names = Vec::new();
         let listed = self.read_names(stop, &mut names);
@@ -126,7 +136,11 @@ impl Directory {
             if stop.is_set() {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
-            found.extend(self.look(name, entry_type));
+            let Some(mut seen) = self.look(name, entry_type) else { continue };
+            if reads_attributes {
+                self.read_dos_attributes(&mut seen);
+            }
+            found.push(seen);
         }
         found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         // A directory that is changed while it is read may name an entry twice.
@@ -166,7 +180,18 @@ impl Directory {
         };
         let is_link = own.as_ref().is_ok_and(|stat| stat.entry_type == Type::Link);
         let link = is_link.then(|| Box::new(self.look_at_link(&name)));
-        Some(Found { name, own, link })
+        Some(Found { name, own, link, attributes: DosAttributes::NONE })
+    }
+
+    fn read_dos_attributes(&self, found: &mut Found) {
+        let file = match &found.link {
+            Some(ends) => ends.target.as_ref().ok(),
+            None => found.own.as_ref().ok(),
+        };
+        if let Some(file) = file.filter(|file| file.entry_type == Type::File) {
+            let value = dos_attributes_value(self.as_fd(), &found.name);
+            found.attributes = dos_attributes::of(file.meta.mode, value.as_deref());
+        }
     }
 
     fn look_at_link(&self, name: &Name) -> LinkEnds {

@@ -4,11 +4,12 @@
 //! state in which it was listed: [`SourceFile`] compares before the first byte and after the last.
 
 mod attributes;
+mod copied;
 mod directory;
 mod extents;
 mod file;
 mod open;
-mod remove;
+
 mod stat;
 mod stop;
 
@@ -23,9 +24,9 @@ use quicopy_protocol::options::LinkPolicy;
 use rustix::fs::{Mode, OFlags};
 
 pub use attributes::Attributes;
-pub(crate) use directory::{Directory, Found};
 #[cfg(test)]
-pub(crate) use directory::{LinkEnds, Unseen};
+pub(crate) use directory::Unseen;
+pub(crate) use directory::{Directory, Found, LinkEnds};
 pub use extents::Extent;
 pub use file::{FileError, OfferedFile, SourceFile};
 pub use stat::Identity;

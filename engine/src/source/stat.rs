@@ -50,6 +50,10 @@ pub(crate) struct Stat {
     pub(crate) entry_type: Type,
     pub(crate) meta: Meta,
     pub(crate) identity: Identity,
+    /// Last access.
+    pub(crate) accessed: Timestamp,
+    /// How many names it has in its file system.
+    pub(crate) names: u32,
     /// Whether a file system is mounted here; `None` when the kernel cannot say (before Linux 5.8).
     pub(crate) mount_root: Option<bool>,
 }
@@ -88,6 +92,8 @@ impl Stat {
                 inode: statx.stx_ino,
                 changed: timestamp(&statx.stx_ctime),
             },
+            accessed: timestamp(&statx.stx_atime),
+            names: statx.stx_nlink,
             mount_root: knows_mounts
                 .then(|| statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
         }
@@ -104,6 +110,8 @@ pub(crate) enum Links {
 const FIELDS: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::MODE)
     .union(StatxFlags::SIZE)
+    .union(StatxFlags::NLINK)
+    .union(StatxFlags::ATIME)
     .union(StatxFlags::MTIME)
     .union(StatxFlags::CTIME)
     .union(StatxFlags::INO)

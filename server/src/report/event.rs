@@ -64,6 +64,8 @@ pub enum ReportEvent {
     },
     /// The link was lost, or the agent was not reached; it will be tried again.
     Reconnecting {
+        /// Windows error number that says the same: 53 not reached, 64 lost, 170 in use.
+        code: u32,
         /// What happened, in words.
         reason: String,
         /// Time until the next try.

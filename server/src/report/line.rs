@@ -54,6 +54,20 @@ fn skipped_label(class: FileClass) -> &'static str {
     }
 }
 
+/// Whether a file's content is going to travel, as far as the sender knows.
+pub(super) fn sends_content(action: Action) -> bool {
+    match action {
+        Action::Copy => true,
+        Action::Restamp
+        | Action::Skip
+        | Action::SkipConflict
+        | Action::Mismatch
+        | Action::Check
+        | Action::Fix
+        | Action::Fail => false,
+    }
+}
+
 /// Label of a file that a filter leaves out; `None` for what has no line.
 ///
 /// What can never be copied is named without `/V`, too.
@@ -100,14 +114,20 @@ pub(super) fn directory(label: &str, count: i128, path: &str) -> String {
     format!("\t{label:<12}{count:>8}\t{path}\n")
 }
 
-/// A file's line.
-pub(super) fn file(
-    options: &ReportOptions,
-    label: &str,
-    size_bytes: u64,
-    modified: Timestamp,
-    name: &str,
-) -> String {
+/// What a file's line shows, as far as the options let it.
+pub(super) struct FileLine<'a> {
+    pub(super) label: &'a str,
+    pub(super) size_bytes: u64,
+    /// Last write time.
+    pub(super) modified: Timestamp,
+    pub(super) name: &'a str,
+    /// What `/ETA` puts behind the name, with the tabs before it.
+    pub(super) arrival: &'a str,
+}
+
+/// A file's line. What is left out leaves its tabs behind.
+pub(super) fn file(options: &ReportOptions, line: FileLine<'_>) -> String {
+    let FileLine { label, size_bytes, modified, name, arrival } = line;
     let label = if options.no_classes { String::new() } else { format!("{label:<12}") };
     let size = match (options.no_sizes, options.bytes) {
         (true, _) => String::new(),
@@ -115,7 +135,7 @@ pub(super) fn file(
         (false, false) => format!("{:>8}", size::on_line(size_bytes)),
     };
     let time = if options.timestamps { format!(" {}", utc(modified)) } else { String::new() };
-    format!("\t  {label}\t\t{size}{time}\t{name}\n")
+    format!("\t  {label}\t\t{size}{time}\t{name}{arrival}\n")
 }
 
 fn utc(time: Timestamp) -> String {

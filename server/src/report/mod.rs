@@ -3,18 +3,22 @@
 //! The run of a job tells a [`Report`] what happened, as [`ReportEvent`]s; each form is a function of those. Nothing
 //! here decides anything about a file. Standard output carries the report, standard error the progress.
 
+mod eta;
 mod event;
 mod exit_code;
 mod header;
 mod json;
 mod line;
+mod log;
 mod options;
+mod order;
 mod progress;
 mod sink;
 mod size;
 mod summary;
 mod text;
 mod totals;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -25,15 +29,18 @@ use std::os::unix::ffi::OsStrExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use quicopy_protocol::text::Escaped;
+use quicopy_protocol::verdict::{Action, FileClass};
 
 pub use event::{CurrentFile, DirectoryClass, FileVerdict, Progress, ReportEvent};
 pub use exit_code::{Ending, ExitCode};
 pub use header::HeaderText;
 pub use json::SCHEMA;
+pub use log::LogError;
 pub use options::{LogEncoding, LogFile, LogMode, ReportOptions};
-pub use sink::LogError;
 pub use summary::{Column, Counts, Summary, Times};
+pub use usage::usage_page;
 
+use order::DirectoryOrder;
 use progress::Bars;
 use sink::Sink;
 use text::TextReport;
@@ -41,6 +48,7 @@ use text::TextReport;
 /// All that a job shows of itself.
 pub struct Report {
     text: TextReport,
+    order: DirectoryOrder,
     console: Sink,
     log: Option<Sink>,
     bars: Option<Bars>,
@@ -50,11 +58,11 @@ impl Report {
     /// Opens the log, if there is one, and takes hold of standard output.
     ///
     /// # Errors
-    /// The log cannot be opened. Nothing has been shown; the job must not begin.
+    /// The log cannot be opened, or is in another encoding. Nothing has been shown; the job must not begin.
     pub fn open(options: ReportOptions, header: HeaderText) -> Result<Self, LogError> {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal() && io::stderr().is_terminal();
-        let text = TextReport { options, header, zone: TimeZone::system() };
+        let text = TextReport::new(options, header, TimeZone::system());
         let mut report = Self::new(text, stdout)?;
         let options = &report.text.options;
         if is_terminal && !options.no_progress && !options.json {
@@ -65,10 +73,16 @@ impl Report {
 
     fn new(text: TextReport, console: impl Write + Send + 'static) -> Result<Self, LogError> {
         let log = match &text.options.log {
-            Some(log) => Some(Sink::new(sink::open_log(log)?)),
+            Some(log) => {
+                let (file, mark) = log::open(log)?;
+                let mut sink = Sink::new(file);
+                sink.write(mark);
+                Some(sink)
+            }
             None => None,
         };
-        let mut report = Self { text, console: Sink::new(console), log, bars: None };
+        let (order, console) = (DirectoryOrder::default(), Sink::new(console));
+        let mut report = Self { text, order, console, log, bars: None };
         report.name_log();
         Ok(report)
     }
@@ -89,19 +103,22 @@ impl Report {
     pub fn handle(&mut self, at: Timestamp, event: &ReportEvent) {
         if let Some(bars) = &self.bars {
             match event {
-                ReportEvent::Progress(progress) => return bars.show(progress),
+                ReportEvent::Progress(progress) => bars.show(progress),
                 ReportEvent::Finished { .. } => bars.clear(),
                 _ => {}
             }
         }
-        let options = &self.text.options;
         let lines = self.text.render(at, event);
-        if let Some(log) = &mut self.log {
-            log.write(lines.as_bytes());
+        let lines = self.order.pass(event, lines);
+        let options = &self.text.options;
+        if let (Some(sink), Some(log)) = (&mut self.log, &options.log) {
+            sink.write(&log.encoding.encode(&lines));
         }
         let console = &mut self.console;
         if options.json {
-            console.write(&json::render(&self.text.header, event));
+            if options.verbose || !is_of_the_same(event) {
+                console.write(&json::render(&self.text.header, event));
+            }
         } else if !lines.is_empty() && (options.log.is_none() || options.tee) {
             match &self.bars {
                 Some(bars) => bars.suspend(|| console.write(lines.as_bytes())),
@@ -114,6 +131,12 @@ impl Report {
     pub fn log_failure(&self) -> Option<&io::Error> {
         self.log.as_ref().and_then(Sink::failure)
     }
+}
+
+/// Whether it only says that a file is the same on both sides, which nobody hears without `/V`.
+fn is_of_the_same(event: &ReportEvent) -> bool {
+    let ReportEvent::File(file) = event else { return false };
+    file.class == FileClass::Same && file.action == Action::Skip
 }
 
 /// The last line of `--json` for a command line that cannot be read: a summary of nothing, with exit code 16.

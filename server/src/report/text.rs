@@ -1,6 +1,6 @@
 //! Robocopy's report: each event as the lines it comes to.
 //!
-//! Lines end with a line feed, on the console and in logs alike: this is a program of systems that end them so.
+//! Lines end with a line feed; what a log makes of that is its encoding's business.
 
 use std::time::Duration;
 
@@ -11,18 +11,20 @@ use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::Escaped;
 use quicopy_protocol::verdict::{ExtraEntry, Removal};
 
+use super::eta::Arrivals;
 use super::event::{FileVerdict, ReportEvent};
 use super::header::{self, HeaderText};
-use super::line;
+use super::line::{self, FileLine};
 use super::options::ReportOptions;
 use super::totals;
 
-/// Renders events. Holds nothing that changes, so a console and a log can share it.
+/// Renders events, each once for console and log.
 pub(super) struct TextReport {
     pub options: ReportOptions,
     pub header: HeaderText,
-    /// The zone of the header, the summary and error lines.
-    pub zone: TimeZone,
+    /// The zone of the header, the summary, arrivals and error lines.
+    zone: TimeZone,
+    arrivals: Arrivals,
 }
 
 #[derive(Clone, Copy)]
@@ -32,8 +34,13 @@ enum Side {
 }
 
 impl TextReport {
+    pub(super) fn new(options: ReportOptions, header: HeaderText, zone: TimeZone) -> Self {
+        Self { options, header, zone, arrivals: Arrivals::default() }
+    }
+
     /// The lines of one event that happened `at`; empty for what the options leave out.
-    pub(super) fn render(&self, at: Timestamp, event: &ReportEvent) -> String {
+    pub(super) fn render(&mut self, at: Timestamp, event: &ReportEvent) -> String {
+        let arrival = self.arrival(at, event);
         let options = &self.options;
         match event {
             ReportEvent::Started { .. } if options.no_header => String::new(),
@@ -41,7 +48,7 @@ impl TextReport {
             ReportEvent::Directory { path, class, files } => {
                 self.directory(line::directory_label(*class), i128::from(*files), path)
             }
-            ReportEvent::File(file) => self.file(file),
+            ReportEvent::File(file) => self.file(file, &arrival),
             ReportEvent::Skipped { path, is_dir, reason, size_bytes, modified } => {
                 match line::filtered_label(*reason, options.verbose) {
                     Some(label) if *is_dir => self.directory(
@@ -51,8 +58,12 @@ impl TextReport {
                     ),
                     Some(_) if options.no_files => String::new(),
                     Some(label) => {
-                        let name = self.name(Side::Source, path);
-                        line::file(options, &label, *size_bytes, *modified, &name)
+                        let (size_bytes, modified) = (*size_bytes, *modified);
+                        let name = &self.name(Side::Source, path);
+                        line::file(
+                            options,
+                            FileLine { label: &label, size_bytes, modified, name, arrival: "" },
+                        )
                     }
                     None => String::new(),
                 }
@@ -66,15 +77,10 @@ impl TextReport {
             ReportEvent::Retrying { failure, path, wait } => {
                 format!("{}{}", self.failure(at, failure, path), waiting(*wait))
             }
-            ReportEvent::Reconnecting { reason, wait } => {
-                let time = self.stamp(at);
-                let reason = escaped(reason);
-                // 64: the network name is no longer available.
-                format!(
-                    "{time} ERROR 64 (0x00000040) Reaching {}\n{reason}\n{}",
-                    self.header.destination,
-                    waiting(*wait)
-                )
+            ReportEvent::Reconnecting { code, reason, wait } => {
+                let operation = Operation::AccessDestinationDirectory;
+                let failure = Failure::new(operation, *code, reason);
+                format!("{}{}", self.failure(at, &failure, &RelPath::ROOT), waiting(*wait))
             }
             ReportEvent::Removed(removal) => self.removal(at, removal),
             ReportEvent::Notice(text) => format!("    NOTE : {}\n", escaped(text)),
@@ -94,21 +100,41 @@ impl TextReport {
         line::directory(label, count, &self.directory_path(Side::Source, path))
     }
 
-    fn file(&self, file: &FileVerdict) -> String {
-        let name = self.name(Side::Source, &file.path);
+    /// When a file to copy is expected, after its name (`/ETA`).
+    fn arrival(&mut self, at: Timestamp, event: &ReportEvent) -> String {
+        let expected = match event {
+            ReportEvent::Progress(progress) => {
+                self.arrivals.progress(at, progress);
+                None
+            }
+            ReportEvent::File(file) if self.options.eta && line::sends_content(file.action) => {
+                self.arrivals.expect(at, file.size_bytes)
+            }
+            _ => None,
+        };
+        let Some((begins, ends)) = expected else { return String::new() };
+        let [begins, ends] = [begins, ends].map(|at| self.local(at).strftime("%H:%M").to_string());
+        format!("\t\t{begins} -> {ends}")
+    }
+
+    fn file(&self, file: &FileVerdict, arrival: &str) -> String {
+        let FileVerdict { size_bytes, modified, .. } = *file;
+        let name = &self.name(Side::Source, &file.path);
+        let line = |label, arrival| {
+            line::file(&self.options, FileLine { label, size_bytes, modified, name, arrival })
+        };
         let mut lines = String::new();
         // A conflict is reported in every mode.
         if file.conflict {
-            lines += &line::file(&self.options, "*CONFLICT", file.size_bytes, file.modified, &name);
+            lines += &line("*CONFLICT", "");
         }
         match line::verdict_label(file, self.options.verbose) {
-            Some(label) if !self.options.no_files => {
-                lines + &line::file(&self.options, &label, file.size_bytes, file.modified, &name)
-            }
+            Some(label) if !self.options.no_files => lines + &line(&label, arrival),
             Some(_) | None => lines,
         }
     }
 
+    /// What only the destination has is shown with its path there, and directories in every mode: they may go with all they hold.
     fn extra(&self, extra: &ExtraEntry) -> String {
         let label = line::extra_label(extra);
         match extra.is_dir {
@@ -118,8 +144,10 @@ impl TextReport {
             }
             false if self.options.no_files => String::new(),
             false => {
-                let name = self.name(Side::Destination, &extra.path);
-                line::file(&self.options, label, extra.size_bytes, extra.modified, &name)
+                let ExtraEntry { size_bytes, modified, .. } = *extra;
+                let name = &self.name(Side::Destination, &extra.path);
+                let line = FileLine { label, size_bytes, modified, name, arrival: "" };
+                line::file(&self.options, line)
             }
         }
     }
@@ -188,6 +216,7 @@ fn side(operation: Operation) -> Side {
     }
 }
 
+/// Robocopy adds the second half when it wakes up. Other files go on meanwhile here, so the line is written whole.
 fn waiting(wait: Duration) -> String {
     format!("Waiting {} seconds... Retrying...\n", wait.as_secs())
 }

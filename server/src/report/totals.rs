@@ -10,7 +10,9 @@ use super::options::ReportOptions;
 use super::size;
 use super::summary::{Counts, Summary};
 
-/// Writes the summary, to the column as Robocopy does; then what Robocopy has no word for, and the exit code in words.
+/// Writes the summary, to the column as Robocopy does, below what Robocopy has no word for.
+///
+/// Ours stands above the rule, because readers of Robocopy's summary count its lines: from the rule on, or from the end of the log.
 pub(super) fn render(
     summary: &Summary,
     exit_code: ExitCode,
@@ -21,39 +23,45 @@ pub(super) fn render(
         true => bytes.to_string(),
         false => size::in_summary(bytes),
     };
-    let mut out = format!("\n{}\n\n", "-".repeat(78));
+    let mut out = String::from("\n");
+    for (label, amount) in [
+        ("Deleted", count(summary.deleted)),
+        ("Conflicts", count(summary.conflicts)),
+        ("Sent", (summary.wire_bytes_sent > 0).then(|| bytes(summary.wire_bytes_sent))),
+        ("Reused", (summary.reused_bytes > 0).then(|| bytes(summary.reused_bytes))),
+        ("Resumed", (summary.resumed_bytes > 0).then(|| bytes(summary.resumed_bytes))),
+        ("Redialed", count(summary.reconnects)),
+        ("Outages", (summary.times.lost > Duration::ZERO).then(|| clock(summary.times.lost))),
+        ("Exit", Some(format!("{exit_code} - {}", exit_code.meaning()))),
+    ] {
+        if let Some(amount) = amount {
+            out += &format!("{label:>9} : {amount}\n");
+        }
+    }
+    out += &format!("\n{}\n\n", "-".repeat(78));
+    out += &table(summary, bytes);
+    out += &speed(summary, options);
+    out += &format!("   Ended : {}\n\n", long_date(ended));
+    out
+}
+
+fn table(summary: &Summary, bytes: impl Fn(u64) -> String) -> String {
     let heads = ["Total", "Copied", "Skipped", "Mismatch", "FAILED", "Extras"];
-    out += &row("", heads.map(str::to_owned));
+    let mut out = row("", heads.map(str::to_owned));
     out += &row("Dirs :", cells(&summary.dirs).map(|count| count.to_string()));
     out += &row("Files :", cells(&summary.files).map(|count| count.to_string()));
     out += &row("Bytes :", cells(&summary.bytes).map(bytes));
     let times = &summary.times;
     let [total, copying, waiting, other] =
         [times.total, times.copying, times.waiting, times.other].map(clock);
-    out += &row("Times :", [total, copying, String::new(), String::new(), waiting, other]);
-    out += &speed(summary, options);
-    for (label, amount) in [
-        ("Deleted :", count(summary.deleted)),
-        ("Conflict :", count(summary.conflicts)),
-        ("Sent :", (summary.wire_bytes_sent > 0).then(|| bytes(summary.wire_bytes_sent))),
-        ("Reused :", (summary.reused_bytes > 0).then(|| bytes(summary.reused_bytes))),
-        ("Resumed :", (summary.resumed_bytes > 0).then(|| bytes(summary.resumed_bytes))),
-        ("Redialed :", count(summary.reconnects)),
-        ("Outages :", (times.lost > Duration::ZERO).then(|| clock(times.lost))),
-    ] {
-        if let Some(amount) = amount {
-            out += &format!("{label:>10} {amount:>19}\n");
-        }
-    }
-    out += &format!("   Ended : {}\n", long_date(ended));
-    out += &format!("    Exit : {exit_code} - {}\n\n", exit_code.meaning());
-    out
+    out + &row("Times :", [total, copying, String::new(), String::new(), waiting, other])
 }
 
+/// Columns are ten wide. A number of more than nine digits pushes those behind it to the right, and never touches the one before.
 fn row(label: &str, cells: [String; 6]) -> String {
     let mut line = format!("{label:>10}");
     for cell in cells {
-        line += &format!("{cell:>10}");
+        line += &format!(" {cell:>9}");
     }
     line + "\n"
 }

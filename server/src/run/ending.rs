@@ -12,7 +12,7 @@ use quicopy_protocol::message::{Message, Refused};
 /// How an attempt ended.
 #[derive(Debug, PartialEq)]
 pub(super) enum End {
-    /// The job reached its end.
+    /// The job reached its end, but for deletions if a guard held them back.
     Complete { held_back: bool },
     /// The link was lost: worth another attempt.
     Lost(String),

@@ -4,20 +4,28 @@
 //! copied is the same then, and what was interrupted goes on from its partial file, so that an attempt is all the
 //! resuming there is. The count of retries begins anew whenever more became durable than before.
 //!
-//! - `attempt`: one link from hello to goodbye; `outlet`, `offers`, `serving`, `progress`, `throttle`: its parts
+//! - `attempt`: one link from hello to goodbye, in its steps `opening`, `listing`, `hearing`, `parting`; `outlet`, `offers`,
+//!   `serving`, `progress`, `throttle`: its parts; `carried`: what the next one needs of it
 //! - `ending`: why it ends, for all its threads; `reporter`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
+//! - `outages`: how long there was no agent; pure
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `local`, `remote`: where links come from; `memory`: what they gave
 
 mod accounts;
 mod attempt;
+mod carried;
 mod counted;
 mod ending;
+mod hearing;
+mod listing;
 mod local;
 mod memory;
 mod moving;
 mod offers;
+mod opening;
+mod outages;
 mod outlet;
+mod parting;
 mod progress;
 mod remote;
 mod reporter;
@@ -33,6 +41,7 @@ use quicopy_agent::job::origin;
 use quicopy_engine::filter::Filter;
 use quicopy_engine::retry::RetryPolicy;
 use quicopy_engine::source::{Source, StopFlag};
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::link::SenderLink;
 use quicopy_protocol::message::{JobId, OpenJob, Origin};
 use quicopy_protocol::path::RelPath;
@@ -42,15 +51,24 @@ use crate::cli::{Destination, Job};
 use crate::history::{self, JobRecord};
 use crate::report::{Ending, ExitCode, LogError, Report, ReportEvent, Summary, Times};
 
-use attempt::{Attempted, Carried, Setting};
+use attempt::{Attempted, Setting};
+use carried::Carried;
 use counted::Counted;
 use ending::End;
 use moving::Mover;
+use outages::Outages;
 use reporter::Reporter;
 use throttle::Throttle;
 
 /// How soon a task sees that the user asks to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Windows error number: the network path was not found.
+const NOT_REACHED: u32 = 53;
+/// Windows error number: the network name is no longer available.
+const LINK_LOST: u32 = 64;
+/// Windows error number: the resource is in use.
+const IN_USE: u32 = 170;
 
 /// Why there is no link.
 enum NoLink {
@@ -129,7 +147,7 @@ pub fn run(
         copying: course.copying,
         waiting: course.waiting,
         other: total.saturating_sub(course.copying + course.waiting),
-        lost: course.lost + course.cut_at.map_or(Duration::ZERO, |at| at.elapsed()),
+        lost: course.link_lost + course.outages.total(Instant::now()),
     };
     let exit_code = ExitCode::of(&summary, ending);
     let record = JobRecord::new(id.to_string(), started, &header, &summary, exit_code);
@@ -155,10 +173,10 @@ struct Course {
     wire: (u64, u64),
     copying: Duration,
     waiting: Duration,
-    /// Outages that are over.
-    lost: Duration,
-    /// Since when there is no link, after there was one.
-    cut_at: Option<Instant>,
+    /// Outages that links outlived.
+    link_lost: Duration,
+    /// Outages between them.
+    outages: Outages,
 }
 
 fn carry_out(
@@ -173,13 +191,15 @@ fn carry_out(
     let policy = &job.policy;
     let source = Source::open(&job.source, policy.selection.links).map_err(|error| {
         let failure = error.failure();
-        let code = failure.windows_code;
-        format!(
-            "{code} (0x{code:08X}) {} {} : {}; nothing was changed",
+        let reason = format!(
+            "{} {} : {}; nothing was changed",
             failure.operation.label(),
             job.header.source,
             failure.reason
-        )
+        );
+        let path = RelPath::ROOT;
+        reporter.tell(ReportEvent::Error { failure, path, retries_exhausted: false });
+        reason
     })?;
     let filter = Filter::new(&policy.selection).map_err(|error| error.to_string())?;
     let chain = source.chain().map_err(|error| {
@@ -250,17 +270,15 @@ fn attempts(
     let mut retries = RetryPolicy::new(setting.open.policy.retry);
     let mut number = 0;
     loop {
-        let reason = match dial.link(setting.stop) {
+        let (code, reason) = match dial.link(setting.stop) {
             Err(NoLink::Fatal(reason)) => return Err(reason),
-            Err(NoLink::Later(reason)) => reason,
+            Err(NoLink::Later(reason)) => (NOT_REACHED, reason),
             Ok(link) => {
                 let begin = Instant::now();
-                if let Some(cut_at) = course.cut_at.take() {
-                    course.lost += begin - cut_at;
-                }
                 let attempted = attempt::run(setting, link, number, std::mem::take(carried));
                 number += 1;
                 let end = course.add(attempted, begin.elapsed(), setting, carried);
+                course.outages.attempted(begin, &end, Instant::now());
                 retries.note_progress(course.counted.in_place() + carried.held_bytes());
                 match end {
                     End::Complete { held_back: false } => return Ok(Ending::Complete),
@@ -273,11 +291,8 @@ fn attempts(
                     }
                     End::SourceFailed(reason) => return Err(reason),
                     End::Refused(refused) if !refused.code.may_pass() => return Err(refused.reason),
-                    End::Refused(refused) => refused.reason,
-                    End::Lost(reason) => {
-                        course.cut_at = Some(Instant::now());
-                        reason
-                    }
+                    End::Refused(refused) => (IN_USE, refused.reason),
+                    End::Lost(reason) => (LINK_LOST, reason),
                 }
             }
         };
@@ -285,12 +300,15 @@ fn attempts(
             return Err("stopped; the next run goes on from here".to_owned());
         }
         let Some(wait) = retries.next_wait() else {
+            let failure = Failure::new(Operation::AccessDestinationDirectory, code, &*reason);
+            let path = RelPath::ROOT;
+            setting.reporter.tell(ReportEvent::Error { failure, path, retries_exhausted: true });
             return Err(format!(
                 "{reason}; given up after {} retries",
                 setting.open.policy.retry.retries
             ));
         };
-        setting.reporter.tell(ReportEvent::Reconnecting { reason, wait });
+        setting.reporter.tell(ReportEvent::Reconnecting { code, reason, wait });
         // What was moved is no longer at the source: the next attempt would take its copies for extras, and delete them.
         let moved_any = setting.mover.moves() && course.counted.summary.files.copied > 0;
         if moved_any && std::mem::take(&mut setting.open.policy.purge) {
@@ -323,7 +341,7 @@ impl Course {
         self.links += 1;
         self.literal_bytes += literal_bytes;
         self.wire = (self.wire.0 + wire.sent(), self.wire.1 + wire.received());
-        self.lost += wire.lost();
+        self.link_lost += wire.lost();
         if literal_bytes > 0 {
             self.copying += took;
         }

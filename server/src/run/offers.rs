@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quicopy_engine::scan::ScannedDir;
 use quicopy_engine::source::OfferedFile;
 use quicopy_protocol::meta::{DirId, EntryId, Kind};
+use quicopy_protocol::path::RelPath;
 
 /// A directory that was listed.
 #[derive(Debug)]
@@ -57,6 +58,13 @@ impl Offers {
     /// The file that an entry names.
     pub(super) fn file(&self, entry: EntryId) -> Option<OfferedFile> {
         self.find(entry.dir)?.file(entry.index)
+    }
+
+    /// The path of what an entry names, whatever it is.
+    pub(super) fn path(&self, entry: EntryId) -> Option<RelPath> {
+        let offer = self.find(entry.dir)?;
+        let scanned = offer.scanned.entries.get(usize::try_from(entry.index).ok()?)?;
+        offer.scanned.path.join(&scanned.entry.name).ok()
     }
 
     /// Forgets all directories before `dir`.

@@ -11,7 +11,7 @@ fn syncs_are_two_for_a_batch_in_group_mode_and_none_without_durability() {
         for number in 0..10 {
             world.begin(number, world.target(&format!("f{number}"), 1));
             let ready = world.whole(number, b"x");
-            items.push(Item { tag: number, work: Work::Place(Box::new(ready)) });
+            items.push(Item { tag: number, ready: Box::new(ready) });
         }
         let outcomes = world.committer().commit(items);
         assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
@@ -73,7 +73,7 @@ fn a_directory_changes_places_with_a_file_and_is_handed_out() {
 fn the_committer_commits_what_waits_when_told_that_nothing_else_comes() {
     let world = World::new();
     world.begin(0, world.target("a", 1));
-    let item = Item { tag: 7, work: Work::Place(Box::new(world.whole(0, b"x"))) };
+    let item = Item { tag: 7, ready: Box::new(world.whole(0, b"x")) };
     let (send, orders) = crossbeam_channel::bounded(8);
     let (report, outcomes) = crossbeam_channel::bounded(8);
     let committer = world.committer();

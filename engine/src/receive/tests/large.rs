@@ -77,14 +77,15 @@ fn bytes_that_do_not_make_the_announced_file_are_never_committed() {
 #[test]
 fn a_file_that_was_given_up_drops_what_still_comes() {
     let content = noise(11, 2 * MIB);
-    let world = World::new();
+    let mut world = World::new();
     world.begin(0, world.target("a", content.len()));
     world.chunk(0, 0, &content[..PART]).unwrap();
-    world.receiver.cancel(WantId(0), world.now);
+    world.now += CHECKPOINT_INTERVAL;
+    world.fails.store(true, Ordering::Relaxed);
+    assert!(matches!(world.chunk(0, MIB, &content[MIB..]), Err(ReceiveError::Sync(_))));
     assert!(matches!(world.chunk(0, PART, &content[PART..2 * PART]), Ok(Step::Dropped)));
     assert!(matches!(world.end(0, &content), Ok(Step::Dropped)));
     assert_eq!(violation(world.end(0, &content)), Violation::UnknownWant);
-    assert_eq!(world.begin(1, world.target("a", content.len())), Basis::Bytes);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::{ReceiveError, Receiver, Step, Target, Violation};
 use crate::chunk::{Chunker, Params};
-use crate::commit::{CommitError, Committed, Committer, Done, Item, Place, Ready, Work};
+use crate::commit::{CommitError, Committed, Committer, Item, Place, Ready};
 use crate::disk::sync::{DiskSync, Syncs};
 use crate::disk::{DirHandle, Durable, MetaChange, Share};
 use quicopy_protocol::options::Durability;
@@ -194,11 +194,8 @@ impl World {
     }
 
     fn try_commit(&self, ready: Ready) -> Result<Committed, CommitError> {
-        let items = vec![Item { tag: (), work: Work::Place(Box::new(ready)) }];
-        match self.committer().commit(items).pop().unwrap().result? {
-            Done::Placed(committed) => Ok(committed),
-            Done::Names => unreachable!(),
-        }
+        let items = vec![Item { tag: (), ready: Box::new(ready) }];
+        self.committer().commit(items).pop().unwrap().result
     }
 
     fn commit(&self, ready: Ready) -> Committed {

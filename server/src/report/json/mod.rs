@@ -81,6 +81,7 @@ enum Line<'a> {
         wait: u64,
     },
     Reconnecting {
+        code: u32,
         reason: &'a str,
         wait: u64,
     },
@@ -212,8 +213,8 @@ fn line<'a>(header: &'a HeaderText, event: &'a ReportEvent) -> Line<'a> {
         ReportEvent::Retrying { failure, path, wait } => {
             Line::Retrying { path: path.into(), failure: failure.into(), wait: wait.as_secs() }
         }
-        ReportEvent::Reconnecting { reason, wait } => {
-            Line::Reconnecting { reason, wait: wait.as_secs() }
+        ReportEvent::Reconnecting { code, reason, wait } => {
+            Line::Reconnecting { code: *code, reason, wait: wait.as_secs() }
         }
         ReportEvent::Copied { path, size_bytes } => {
             Line::Copied { path: path.into(), size: *size_bytes }

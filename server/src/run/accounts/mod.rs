@@ -1,13 +1,18 @@
 //! From what the agent says to what the report shows: one attempt's events and counts.
 
+mod directory;
+mod making;
+#[cfg(test)]
+mod tests;
+mod told;
+
 use std::collections::{HashMap, HashSet};
 
 use quicopy_engine::filter::Filter;
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::message::{JobDone, JobOpened, Outcome, Plan};
-use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind, Skip};
-use quicopy_protocol::options::Durability;
-use quicopy_protocol::path::{Name, RelPath};
+use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind};
+use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
     Action, DirState, ExtraEntry, FileClass, Kept, OutcomeResult, Removal, Verdict,
 };
@@ -15,40 +20,19 @@ use quicopy_protocol::verdict::{
 use super::counted::Counted;
 use super::offers::Offer;
 use crate::report::{Column, DirectoryClass, FileVerdict, ReportEvent};
+use making::Making;
+pub(super) use told::Told;
+use told::Wished;
 
 /// Takes the events of an attempt.
 pub(super) type Tell<'a> = &'a mut dyn FnMut(ReportEvent);
 
-/// What an earlier attempt has told already, so that a reconnect does not tell it again.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// The last directory whose plan was told in full.
-    mark: Option<RelPath>,
-    /// What the agent said of itself.
-    opened: Option<JobOpened>,
-    /// Files and links whose copy was told and is not done, by directory.
-    unfinished: HashMap<RelPath, Wished>,
-    /// Directories that were to be made with their first entry, and of which no entry is done.
-    begun: HashSet<RelPath>,
-}
-
-/// Names that are to be copied, and whether that overwrites a conflict.
-type Wished = HashMap<Name, bool>;
-
-impl Told {
-    fn covers(&self, dir: &RelPath) -> bool {
-        self.mark.as_ref().is_some_and(|mark| dir <= mark)
-    }
-
-    /// Notes that an entry is done with, and says whether it overwrites a conflict.
-    fn finish(&mut self, dir: &RelPath, name: &Name) -> bool {
-        let Some(wished) = self.unfinished.get_mut(dir) else { return false };
-        let conflict = wished.remove(name).unwrap_or(false);
-        if wished.is_empty() {
-            self.unfinished.remove(dir);
-        }
-        conflict
-    }
+/// An entry whose content may stay.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    verdict: Verdict,
+    /// Whether an earlier attempt has told of its directory.
+    known: bool,
 }
 
 /// Counts one attempt.
@@ -61,15 +45,11 @@ pub(super) struct Accounts {
     in_plan: Option<DirId>,
     /// What an earlier attempt began to copy there and this plan has not named yet.
     earlier: (RelPath, Wished),
-    /// Directories that will be made with the first entry that is copied into them.
-    deferred: HashSet<RelPath>,
-    /// Those of them that something is being copied into.
-    begun: HashSet<RelPath>,
-    /// Entries whose content may stay, and their verdicts: what became of them decides what is told.
-    pending: HashMap<EntryId, Verdict>,
+    making: Making,
+    /// Entries whose content may stay: what becomes of them decides what is told.
+    pending: HashMap<EntryId, Pending>,
     /// Entries that were tried again.
     retried: HashSet<EntryId>,
-    held_back: bool,
 }
 
 impl Accounts {
@@ -81,54 +61,36 @@ impl Accounts {
             told,
             in_plan: None,
             earlier: Default::default(),
-            deferred: HashSet::new(),
-            begun: HashSet::new(),
+            making: Making::default(),
             pending: HashMap::new(),
             retried: HashSet::new(),
-            held_back: false,
         }
     }
 
     /// What was counted, and what the next attempt need not tell again.
-    pub(super) fn finish(mut self) -> (Counted, Told, bool) {
+    pub(super) fn finish(mut self) -> (Counted, Told) {
         let (dir, earlier) = self.earlier;
         if !earlier.is_empty() {
             self.told.unfinished.entry(dir).or_default().extend(earlier);
         }
         // Whether these were made, the next attempt sees.
-        let begun = self.begun.len() as u64;
-        self.counted.summary.dirs.copied -= begun;
-        self.counted.summary.dirs.skipped += begun;
-        self.told.begun.extend(self.begun);
-        (self.counted, self.told, self.held_back)
+        if !self.list_only {
+            let begun = self.making.into_begun();
+            self.counted.summary.dirs.copied -= begun.len() as u64;
+            self.counted.summary.dirs.skipped += begun.len() as u64;
+            self.told.begun.extend(begun);
+        }
+        (self.counted, self.told)
     }
 
     /// Takes what the agent says of itself, and tells what the report should say of that, once.
     pub(super) fn opened(&mut self, opened: &JobOpened, tell: Tell<'_>) {
-        let told = self.told.opened.replace(opened.clone());
-        if !opened.conflicts_known
-            && !opened.first_job
-            && told.as_ref().is_none_or(|told| told.conflicts_known || told.first_job)
-        {
-            tell(ReportEvent::Notice(
-                "the agent has no memory of earlier jobs here: conflicts are not known".to_owned(),
-            ));
-        }
-        if told.is_none_or(|told| told.durability != opened.durability) && !self.list_only {
-            let notice = match opened.durability {
-                Durability::Group => return,
-                Durability::File => {
-                    "durability: file; this destination makes each file durable by itself, which takes longer"
-                }
-                Durability::None => {
-                    "durability: none; what is reported as copied may be lost if the destination loses power"
-                }
-            };
+        for notice in self.told.opened(opened, self.list_only) {
             tell(ReportEvent::Notice(notice.to_owned()));
         }
     }
 
-    /// Takes a part of a directory's plan. Calls `planned` with the size of each file and link that is to be copied.
+    /// Takes a part of a directory's plan. Calls `planned` with the size of each file and link of which an outcome is to come.
     ///
     /// Returns what an earlier attempt began to copy and is in place now: only the word of it was lost with the link.
     pub(super) fn plan(
@@ -152,9 +114,9 @@ impl Accounts {
         for verdict in &plan.verdicts {
             let Some(scanned) = offer.scanned.entries.get(verdict.index as usize) else { continue };
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
-            if matches!(verdict.action, Action::Check | Action::Fix) {
+            if self.owes_outcome(verdict.action) {
                 let id = EntryId { dir: plan.dir, index: verdict.index };
-                self.pending.insert(id, *verdict);
+                self.pending.insert(id, Pending { verdict: *verdict, known });
             }
             self.verdict(&scanned.entry, verdict, path, known, planned, tell);
         }
@@ -187,8 +149,7 @@ impl Accounts {
                 continue;
             };
             let entry = &scanned.entries[at].entry;
-            let takes_part =
-                matches!(entry.kind, Kind::File | Kind::Link { .. }) && entry.skip.is_none();
+            let takes_part = is_file(&entry.kind) && entry.skip.is_none();
             let (true, Ok(path)) = (takes_part, scanned.path.join(&name)) else { continue };
             let size_bytes = entry.meta.size_bytes;
             self.counted.skipped_is_copied(size_bytes);
@@ -197,110 +158,6 @@ impl Accounts {
             found.push(path);
         }
         found
-    }
-
-    /// Counts a directory itself, and what its sender leaves out.
-    fn enter(&mut self, offer: &Offer, state: &DirState, tell: Tell<'_>) {
-        let scanned = &offer.scanned;
-        let class = match state {
-            DirState::Existing => {
-                // An earlier attempt may have made it without having had the time to say so.
-                let is_made = self.told.begun.remove(&scanned.path);
-                let column = if is_made { Column::Copied } else { Column::Skipped };
-                self.counted.summary.dirs.add(column, 1);
-                DirectoryClass::Existing
-            }
-            DirState::New => {
-                self.counted.summary.dirs.add(Column::Copied, 1);
-                DirectoryClass::New
-            }
-            DirState::Deferred => {
-                self.counted.summary.dirs.add(Column::Skipped, 1);
-                self.deferred.insert(scanned.path.clone());
-                DirectoryClass::New
-            }
-            // Counted with its name in the directory above.
-            DirState::Avoided => return,
-            DirState::Failed(failure) => {
-                self.counted.summary.dirs.add(Column::Failed, 1);
-                tell(error(failure, &scanned.path));
-                return;
-            }
-        };
-        let files = scanned.entries.iter().filter(|scanned| {
-            matches!(scanned.entry.kind, Kind::File | Kind::Link { .. })
-                && self.filter.file_included(&scanned.entry.name)
-        });
-        let files = files.count() as u64;
-        tell(ReportEvent::Directory { path: scanned.path.clone(), class, files });
-        if let Some(failure) = &scanned.failure {
-            self.counted.summary.dirs.add(Column::Failed, 1);
-            tell(error(failure, &scanned.path));
-        }
-        for scanned_entry in &scanned.entries {
-            let entry = &scanned_entry.entry;
-            if let Some(skip) = entry.skip {
-                let path = place(&scanned.path, &entry.name);
-                self.skipped(entry, skip, path, tell);
-            }
-        }
-        for (index, failure) in &scanned.failures {
-            let Some(entry) = scanned.entries.get(*index as usize) else { continue };
-            let name = &entry.entry.name;
-            match scanned.path.join(name) {
-                Ok(path) => tell(error(failure, &path)),
-                // A path beyond the limits is named by its directory and its last name.
-                Err(_) => {
-                    let reason = format!("{name} in it: {}", failure.reason);
-                    let failure = Failure::new(failure.operation, failure.windows_code, reason);
-                    tell(error(&failure, &scanned.path));
-                }
-            }
-        }
-    }
-
-    fn skipped(&mut self, entry: &Entry, reason: Skip, path: RelPath, tell: Tell<'_>) {
-        let is_dir = entry.kind == Kind::Directory;
-        let column = match reason {
-            Skip::Unreadable => Column::Failed,
-            // Without /S and /E, and below the last level, directories take no part.
-            Skip::TooDeep => return,
-            Skip::Named if !is_dir && !self.filter.file_included(&entry.name) => return,
-            Skip::Special => {
-                return tell(ReportEvent::Notice(format!(
-                    "{path}: a device, socket or pipe is not copied"
-                )));
-            }
-            Skip::Reserved => {
-                return tell(ReportEvent::Notice(format!(
-                    "{path}: the name is kept for quicopy's own files and is not copied"
-                )));
-            }
-            Skip::Loop => {
-                tell(ReportEvent::Notice(format!(
-                    "{path}: leads back to a directory above it and is not entered"
-                )));
-                Column::Skipped
-            }
-            Skip::Named
-            | Skip::Large
-            | Skip::Small
-            | Skip::Attributes
-            | Skip::Archive
-            | Skip::TooOld
-            | Skip::TooNew
-            | Skip::Link => Column::Skipped,
-        };
-        if is_dir {
-            self.counted.summary.dirs.add(column, 1);
-        } else {
-            self.counted.summary.add_file(column, entry.meta.size_bytes);
-        }
-        if reason != Skip::Unreadable {
-            let size_bytes = if is_dir { 0 } else { entry.meta.size_bytes };
-            let modified = entry.meta.modified;
-            tell(ReportEvent::Skipped { path, is_dir, reason, size_bytes, modified });
-        }
     }
 
     fn verdict(
@@ -338,7 +195,9 @@ impl Accounts {
                 } else {
                     planned(size_bytes);
                 }
-                self.note_copy_into(&path);
+                let made = self.making.copy_into(&path);
+                self.counted.summary.dirs.skipped -= made;
+                self.counted.summary.dirs.add(Column::Copied, made);
                 // What is the same is copied again with each attempt under `/IS`.
                 !(is_begun || known && class == FileClass::Same)
             }
@@ -350,8 +209,14 @@ impl Accounts {
                 self.counted.summary.add_file(Column::Mismatched, size_bytes);
                 !known
             }
-            // What becomes of it decides what is told.
-            Action::Check | Action::Fix => false,
+            Action::Check | Action::Fix if self.owes_outcome(action) => {
+                planned(size_bytes);
+                false
+            }
+            Action::Check | Action::Fix => {
+                self.counted.summary.add_file(Column::Skipped, size_bytes);
+                !known
+            }
         };
         if travels && let Some((dir, name)) = path.split_last() {
             self.told.unfinished.entry(dir).or_default().insert(name, conflict);
@@ -399,32 +264,6 @@ impl Accounts {
         }
     }
 
-    /// A directory that waited for its first entry is made after all, with those above it.
-    fn note_copy_into(&mut self, path: &RelPath) {
-        let mut path = path.clone();
-        while let Some((dir, _)) = path.split_last() {
-            if !self.deferred.remove(&dir) {
-                return;
-            }
-            self.counted.summary.dirs.skipped -= 1;
-            self.counted.summary.dirs.add(Column::Copied, 1);
-            if !self.list_only {
-                self.begun.insert(dir.clone());
-            }
-            path = dir;
-        }
-    }
-
-    /// Something is in place there: so are the directories that it is in.
-    fn note_copied_into(&mut self, dir: &RelPath) {
-        let mut dir = dir.clone();
-        while self.begun.remove(&dir)
-            && let Some((above, _)) = dir.split_last()
-        {
-            dir = above;
-        }
-    }
-
     /// Takes an entry that only the destination has.
     pub(super) fn extra(&mut self, under: &RelPath, extra: ExtraEntry, tell: Tell<'_>) {
         self.counted.conflicts.extra += u64::from(extra.conflict);
@@ -445,22 +284,39 @@ impl Accounts {
         }
     }
 
+    /// Whether an entry's content may stay, and only its outcome will tell. With `/L` nothing is fixed, so nothing comes of that.
+    fn owes_outcome(&self, action: Action) -> bool {
+        match action {
+            Action::Check => true,
+            Action::Fix => !self.list_only,
+            Action::Copy
+            | Action::Restamp
+            | Action::Skip
+            | Action::SkipConflict
+            | Action::Mismatch
+            | Action::Fail => false,
+        }
+    }
+
     /// Tells of an entry whose class, or whose treatment, only its outcome showed.
     fn came_out(
-        &self,
         entry: &Entry,
         path: RelPath,
-        verdict: Verdict,
+        pending: Pending,
         result: &OutcomeResult,
         tell: Tell<'_>,
     ) {
-        let (class, action) = match (result, verdict.action) {
-            (OutcomeResult::Unchanged, Action::Check) => (verdict.class, Action::Skip),
-            (_, Action::Check) => (FileClass::Modified, Action::Copy),
-            (_, action) => (verdict.class, action),
+        let Pending { verdict: Verdict { class, action, conflict, .. }, known } = pending;
+        let (class, action) = match (action, result) {
+            // An earlier attempt has found the same.
+            (Action::Check, OutcomeResult::Unchanged) if known => return,
+            (Action::Check, OutcomeResult::Unchanged) => (class, Action::Skip),
+            (Action::Check, OutcomeResult::Done(_)) => (FileClass::Modified, Action::Copy),
+            (Action::Check, OutcomeResult::Failed(_)) => (class, Action::Fail),
+            (action, _) => (class, action),
         };
-        let conflict = verdict.conflict && action != Action::Skip;
         let (size_bytes, modified) = (entry.meta.size_bytes, entry.meta.modified);
+        let conflict = conflict && action != Action::Skip;
         tell(ReportEvent::File(FileVerdict {
             path,
             class,
@@ -483,8 +339,10 @@ impl Accounts {
         let Ok(path) = offer.scanned.path.join(&scanned.entry.name) else { return };
         let size_bytes = scanned.entry.meta.size_bytes;
         let conflict = u64::from(self.told.finish(&offer.scanned.path, &scanned.entry.name));
-        if let Some(verdict) = self.pending.remove(&outcome.entry) {
-            self.came_out(&scanned.entry, path.clone(), verdict, &outcome.result, tell);
+        let mut checked_conflict = 0;
+        if let Some(pending) = self.pending.remove(&outcome.entry) {
+            checked_conflict = u64::from(pending.verdict.conflict);
+            Self::came_out(&scanned.entry, path.clone(), pending, &outcome.result, tell);
         }
         match &outcome.result {
             OutcomeResult::Unchanged => {
@@ -494,8 +352,10 @@ impl Accounts {
             }
             OutcomeResult::Done(origins) => {
                 self.retried.remove(&outcome.entry);
-                self.note_copied_into(&offer.scanned.path);
-                self.counted.conflicts.overwritten += conflict;
+                self.making.copied_into(&offer.scanned.path);
+                // Its plan left it.
+                self.counted.conflicts.left -= checked_conflict;
+                self.counted.conflicts.overwritten += conflict + checked_conflict;
                 self.counted.summary.add_file(Column::Copied, size_bytes);
                 self.counted.summary.reused_bytes += origins.reused_bytes;
                 self.counted.summary.resumed_bytes += origins.resumed_bytes;
@@ -539,9 +399,8 @@ impl Accounts {
     }
 
     /// Takes the end of the job.
-    pub(super) fn done(&mut self, done: &JobDone, tell: Tell<'_>) {
+    pub(super) fn done(&self, done: &JobDone, tell: Tell<'_>) {
         if let Some(guard) = &done.guard {
-            self.held_back = true;
             tell(ReportEvent::Fatal(guard.clone()));
         }
         if done.protected_dirs > 0 {
@@ -553,14 +412,14 @@ impl Accounts {
     }
 }
 
-/// An entry's path, or that of its directory if its own is beyond the limits.
-fn place(dir: &RelPath, name: &Name) -> RelPath {
-    dir.join(name).unwrap_or_else(|_| dir.clone())
+/// Whether an entry is counted among the files.
+fn is_file(kind: &Kind) -> bool {
+    match kind {
+        Kind::File | Kind::Link { .. } | Kind::HardLink { .. } => true,
+        Kind::Directory | Kind::Special => false,
+    }
 }
 
 fn error(failure: &Failure, path: &RelPath) -> ReportEvent {
     ReportEvent::Error { failure: failure.clone(), path: path.clone(), retries_exhausted: false }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,17 +1,20 @@
-//! Removing what was moved (`/MOV`, `/MOVE`): only what is still what was copied.
+//! What is done to a source file once it is copied: removing it (`/MOV`, `/MOVE`), or taking its mark for archiving (`/M`).
+//! Only to what is still what was copied.
 
 use std::io;
 use std::os::fd::AsFd;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{Kind, Meta};
 use quicopy_protocol::path::{Name, RelPath};
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::{AtFlags, OFlags, XattrFlags, fgetxattr, fsetxattr};
+use rustix::io::Errno;
 
 use super::Source;
 use super::open::open_below;
 use super::stat::{Identity, Links, Stat};
-use crate::fault;
+use crate::{dos_attributes, fault};
 
 impl Source {
     /// Removes the file or link at `path`, if it is the one that was copied, in the state in which it was copied.
@@ -36,10 +39,7 @@ impl Source {
             Kind::File | Kind::HardLink { .. } | Kind::Directory | Kind::Special => Links::Follow,
         };
         let found = Stat::of_entry(dir.as_fd(), name.as_bytes(), links).map_err(fail)?;
-        let is_same = found.identity.is_same_file(identity)
-            && found.meta.size_bytes == meta.size_bytes
-            && found.meta.modified == meta.modified;
-        if !is_same {
+        if !is_as_copied(&found, meta, identity) {
             return Err(Failure::new(
                 Operation::DeleteSourceFile,
                 32,
@@ -47,6 +47,41 @@ impl Source {
             ));
         }
         unlink(&dir, &name, AtFlags::empty()).map_err(fail)
+    }
+
+    /// Takes the mark for archiving from the file at `path`, if it is the one that was copied, in the state in which it was
+    /// copied: what was written since is still to be archived.
+    ///
+    /// # Errors
+    /// It was changed, or its attributes cannot be set.
+    pub fn clear_archive(
+        &self,
+        path: &RelPath,
+        meta: &Meta,
+        identity: &Identity,
+    ) -> Result<(), Failure> {
+        let fail = |error: io::Error| fault::failure(Operation::ChangeAttributes, &error);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = open_below(self.root(), path, flags, self.links).map_err(fail)?;
+        if !is_as_copied(&Stat::of_handle(&file).map_err(fail)?, meta, identity) {
+            return Err(Failure::new(
+                Operation::ChangeAttributes,
+                32,
+                "changed after it was copied, so it stays marked for archiving; run again",
+            ));
+        }
+        let mut value = vec![0; dos_attributes::VALUE_BYTES_MAX];
+        match fgetxattr(&file, dos_attributes::NAME, &mut *value) {
+            Ok(length) => value.truncate(length),
+            // The mark is gone already.
+            Err(Errno::NODATA) => return Ok(()),
+            Err(error) => return Err(fail(error.into())),
+        }
+        let Some(attributes) = dos_attributes::read(&value) else { return Ok(()) };
+        let cleared =
+            dos_attributes::write(Some(&value), attributes.without(DosAttributes::ARCHIVE));
+        let set = fsetxattr(&file, dos_attributes::NAME, &cleared, XattrFlags::empty());
+        set.map_err(|error| fail(error.into()))
     }
 
     /// Removes the directory at `path` if it is empty; says whether it is gone. The root stays.
@@ -78,6 +113,13 @@ impl Source {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         open_below(self.root(), path, flags, self.links)
     }
+}
+
+/// Whether what is found is the file that was listed and copied, unchanged.
+fn is_as_copied(found: &Stat, meta: &Meta, identity: &Identity) -> bool {
+    found.identity.is_same_file(identity)
+        && found.meta.size_bytes == meta.size_bytes
+        && found.meta.modified == meta.modified
 }
 
 fn unlink(dir: impl AsFd, name: &Name, flags: AtFlags) -> io::Result<()> {
@@ -129,5 +171,25 @@ mod tests {
         assert_eq!(remove("a/b"), Ok(true));
         assert_eq!(remove("a"), Ok(true));
         assert_eq!(remove(""), Ok(false));
+    }
+
+    #[test]
+    fn the_mark_for_archiving_goes_and_the_other_attributes_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), "text").unwrap();
+        let file = std::fs::File::open(dir.path().join("a")).unwrap();
+        match fsetxattr(&file, dos_attributes::NAME, b"0x22", XattrFlags::empty()) {
+            Err(Errno::NOTSUP) => return,
+            set => set.unwrap(),
+        }
+        let source = Source::open(dir.path(), LinkPolicy::default()).unwrap();
+        let stat = Stat::of_handle(&file).unwrap();
+        let path = RelPath::parse(b"a").unwrap();
+        let grown = Meta { size_bytes: 9, ..stat.meta };
+        assert!(source.clear_archive(&path, &grown, &stat.identity).is_err());
+        source.clear_archive(&path, &stat.meta, &stat.identity).unwrap();
+        let mut value = [0; 64];
+        let length = fgetxattr(&file, dos_attributes::NAME, &mut value).unwrap();
+        assert_eq!(dos_attributes::read(&value[..length]), Some(DosAttributes::HIDDEN));
     }
 }

@@ -1,6 +1,8 @@
 //! Whole reports, compared with what Robocopy writes.
 #![allow(clippy::unwrap_used)]
 
+mod whole;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,13 +29,14 @@ fn text_report(options: ReportOptions) -> TextReport {
     let header = HeaderText {
         source: "/src/".into(),
         destination: "/dst/".into(),
+        job_files: vec![],
         files: vec!["*.*".into()],
         exclude_files: vec!["*.tmp".into(), "*.bak".into()],
         exclude_dirs: vec![".git".into()],
         options: "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5".into(),
         ..HeaderText::default()
     };
-    TextReport { options, header, zone: TimeZone::UTC }
+    TextReport::new(options, header, TimeZone::UTC)
 }
 
 fn check_with(options: ReportOptions, event: &ReportEvent, expected: &str) {
@@ -237,6 +240,10 @@ fn the_summary_stands_in_robocopys_columns() {
     check(
         &event,
         "
+  Deleted : 1
+   Reused : 28.1 k
+     Exit : 3 - files copied, extra files or directories at the destination
+
 ------------------------------------------------------------------------------
 
                Total    Copied   Skipped  Mismatch    FAILED    Extras
@@ -248,10 +255,7 @@ fn the_summary_stands_in_robocopys_columns() {
 
    Speed :           231623339 Bytes/sec.
    Speed :           13253.594 MegaBytes/min.
- Deleted :                   1
-  Reused :              28.1 k
    Ended : Monday, April 21, 2025 2:25:51 PM
-    Exit : 3 - files copied, extra files or directories at the destination
 
 ",
     );
@@ -273,6 +277,12 @@ fn speed_is_shown_only_when_something_was_copied() {
 /// A console that a test can read afterwards.
 #[derive(Clone, Default)]
 struct Console(Arc<Mutex<Vec<u8>>>);
+
+impl Console {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -305,8 +315,7 @@ fn run(options: ReportOptions) -> String {
     ] {
         report.handle(at(NOW), &event);
     }
-    let bytes = console.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    console.text()
 }
 
 fn log_in(dir: &tempfile::TempDir, mode: LogMode) -> Option<LogFile> {
@@ -338,8 +347,8 @@ fn a_log_is_replaced_or_grows() {
 #[test]
 fn without_the_folder_of_the_log_no_report_begins() {
     let dir = tempfile::tempdir().unwrap();
-    let log =
-        log_in(&dir, LogMode::Append).map(|log| LogFile { path: dir.path().join("no/log"), ..log });
+    let (path, mode) = (dir.path().join("no/log"), LogMode::Append);
+    let log = Some(LogFile { path, mode, encoding: LogEncoding::Utf8 });
     let options = ReportOptions { log, ..ReportOptions::default() };
     assert!(Report::new(text_report(options), io::sink()).is_err());
 }

@@ -1,0 +1,222 @@
+//! How a directory stands at the destination before it is planned: opened and listed, made, or left alone.
+
+use std::io;
+use std::sync::Arc;
+
+use quicopy_protocol::code::{Failure, Operation, RefusalCode};
+use quicopy_protocol::path::RelPath;
+use quicopy_protocol::verdict::DirState;
+
+use super::Refusal;
+use super::event::Event;
+use super::finisher::keep_version;
+use super::folder::{Child, Folder};
+use super::job::Job;
+use super::listing::Listing;
+use super::presence;
+use crate::compare::Listed;
+use crate::disk::share::PARTIAL_AGE_MAX;
+use crate::disk::{DirHandle, DiskEntry, RenameMode, Share, Stat};
+use crate::fault::{self, Fault, Outlook};
+use crate::purge;
+use crate::retry::RetryPolicy;
+
+/// How a directory stands at the destination before it is planned.
+pub(super) enum Arrival {
+    /// It is there, or was made.
+    Entered(DirState, There),
+    /// It is not there, and will not be before something is copied into it, or at all.
+    Absent(DirState),
+    /// The job does not work in it.
+    Avoided(DirState),
+}
+
+/// A directory of the destination.
+pub(super) struct There {
+    pub(super) handle: DirHandle,
+    /// What it was; `None` if the job has just made it.
+    pub(super) found: Option<Stat>,
+    /// What it holds.
+    pub(super) listed: Vec<Listed>,
+}
+
+impl There {
+    fn made(handle: DirHandle) -> Self {
+        Self { handle, found: None, listed: Vec::new() }
+    }
+}
+
+/// Opens a job's directories, and makes those that are missing.
+pub(super) struct Arrivals<'a> {
+    job: &'a Job,
+    /// What is left of the tries since a directory last came to be: while the disk is in trouble all of them share one count,
+    /// or each would hold up all that follow.
+    retries: RetryPolicy,
+}
+
+impl<'a> Arrivals<'a> {
+    pub(super) fn new(job: &'a Job) -> Self {
+        Self { job, retries: RetryPolicy::new(job.setup.policy.retry) }
+    }
+
+    /// Arrives at the job's root.
+    ///
+    /// # Errors
+    /// It cannot be opened or made, or the source is empty and the destination is not.
+    pub(super) fn root(&self, listing: &Listing) -> Result<Arrival, Refusal> {
+        let setup = &self.job.setup;
+        let failed = |error: io::Error| {
+            Refusal::new(
+                RefusalCode::DestinationFailed,
+                format!(
+                    "the destination folder cannot be opened or made: {}",
+                    fault::failure(Operation::AccessDestinationDirectory, &error).reason
+                ),
+            )
+        };
+        let tree = setup.share.tree(&setup.root).map_err(failed)?;
+        let entries = match &tree {
+            Some(tree) => tree.root.list().map_err(failed)?,
+            None => Vec::new(),
+        };
+        let empty = entries.iter().all(|entry| entry.name.is_reserved());
+        // An unreadable root is no empty one, but nothing is deleted below it either.
+        if listing.failure.is_none()
+            && let Some(text) = purge::empty_source(&listing.entries, empty, &setup.policy)
+        {
+            return Err(Refusal::new(RefusalCode::SourceEmpty, text));
+        }
+        let (tree, state) = match tree {
+            Some(tree) => (tree, DirState::Existing),
+            None if setup.policy.list_only => return Ok(Arrival::Absent(DirState::New)),
+            None => (setup.share.make_tree(&setup.root).map_err(failed)?, DirState::New),
+        };
+        let handle = tree.root.clone();
+        // A root that was just made is stamped like one that was there: its mode is the destination's own.
+        let found = Some(handle.own_stat().map_err(failed)?);
+        self.job.set_tree(tree);
+        let listed = self.listed(&handle, entries);
+        Ok(Arrival::Entered(state, There { handle, found, listed }))
+    }
+
+    /// Arrives at the directory `path`, of which the plan of its parent said `child`.
+    pub(super) fn below(&mut self, parent: &Arc<Folder>, path: &RelPath, child: &Child) -> Arrival {
+        let arrived = match &child.state {
+            DirState::Existing => self
+                .persist(path, |arrivals| arrivals.open(path))
+                .map(|there| Arrival::Entered(DirState::Existing, there)),
+            state @ (DirState::New | DirState::Deferred) => {
+                // What must give way to a deferred directory goes only when the directory comes: it is made at once instead.
+                let can_wait = *state == DirState::Deferred && child.present.is_none();
+                if can_wait || self.job.setup.policy.list_only {
+                    return Arrival::Absent(state.clone());
+                }
+                self.persist(path, |arrivals| arrivals.make(parent, path, child))
+                    .map(|handle| Arrival::Entered(DirState::New, There::made(handle)))
+            }
+            state @ (DirState::Avoided | DirState::Failed(_)) => {
+                return Arrival::Avoided(state.clone());
+            }
+        };
+        arrived.unwrap_or_else(|failure| Arrival::Avoided(DirState::Failed(failure)))
+    }
+
+    /// Tries an operation on a directory again while the disk as a whole is in trouble and tries are left. Everything that
+    /// follows waits meanwhile: it would fare no better.
+    pub(super) fn persist<T>(
+        &mut self,
+        path: &RelPath,
+        act: impl Fn(&Self) -> Result<T, Fault>,
+    ) -> Result<T, Failure> {
+        loop {
+            let Fault { failure, outlook } = match act(self) {
+                Ok(done) => {
+                    self.retries.note_success();
+                    return Ok(done);
+                }
+                Err(fault) => fault,
+            };
+            let wait = match outlook {
+                Outlook::Outage => self.retries.next_wait(),
+                Outlook::Passing | Outlook::Lasting => None,
+            };
+            let Some(wait) = wait else { return Err(failure) };
+            self.job.tell(Event::Notice(format!(
+                "{path}: {}; the directory is tried again in {} seconds",
+                failure.reason,
+                wait.as_secs()
+            )));
+            if self.job.stop.wait(wait) {
+                return Err(failure);
+            }
+        }
+    }
+
+    fn open(&self, path: &RelPath) -> Result<There, Fault> {
+        let enter = |error: io::Error| Fault::of(Operation::AccessDestinationDirectory, &error);
+        let scan = |error: io::Error| Fault::of(Operation::ScanDestinationDirectory, &error);
+        let tree = self.job.tree().ok_or_else(|| enter(io::ErrorKind::NotFound.into()))?;
+        let handle = tree.root.open_path(path).map_err(enter)?;
+        let found = Some(handle.own_stat().map_err(enter)?);
+        let entries = handle.list().map_err(scan)?;
+        let listed = self.listed(&handle, entries);
+        Ok(There { handle, found, listed })
+    }
+
+    /// What a directory holds, once what dead jobs left there is gone.
+    fn listed(&self, dir: &DirHandle, entries: Vec<DiskEntry>) -> Vec<Listed> {
+        let setup = &self.job.setup;
+        if !setup.policy.list_only
+            && entries.iter().any(|entry| entry.name.is_reserved())
+            && let Err(error) = Share::sweep_beside(dir, &entries, PARTIAL_AGE_MAX, setup.began())
+        {
+            tracing::warn!(%error, "leftovers of dead jobs stay");
+        }
+        presence::all(dir, entries)
+    }
+
+    /// Makes a directory, in exchange for a file or link that stands in its place.
+    fn make(
+        &self,
+        parent: &Arc<Folder>,
+        path: &RelPath,
+        child: &Child,
+    ) -> Result<DirHandle, Fault> {
+        let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
+        let Some((_, name)) = path.split_last() else {
+            return Err(create(io::ErrorKind::AlreadyExists.into()));
+        };
+        let name = &name;
+        let above = self.job.open_or_make(parent)?;
+        let mode = self.job.new_dir_mode();
+        parent.touch();
+        self.job.note_change();
+        let Some(present) = &child.present else {
+            return above.make_dir(name, mode).map_err(create);
+        };
+        let now = above.stat(name).map_err(create)?;
+        let same = now.as_ref().map(|stat| presence::present(&above, name, stat));
+        if same.as_ref() != Some(present) {
+            return Err(Fault::lasting(presence::changed_meanwhile()));
+        }
+        if child.keeps_old {
+            keep_version(&above, name, present.modified.seconds).map_err(create)?;
+        }
+        // The directory is made beside and the two change places, so that the name is never free.
+        let beside = presence::reserved_name(&self.job.setup.peer, &parent.path, name);
+        let made = match above.make_dir(&beside, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(&beside),
+            made => made,
+        }
+        .map_err(create)?;
+        match above.rename(&beside, &above, name, RenameMode::Exchange) {
+            Ok(()) => above.remove_file(&beside).map_err(create)?,
+            Err(_) => {
+                // No exchange on this file system: the file goes first.
+                above.remove_file(name).map_err(create)?;
+                above.rename(&beside, &above, name, RenameMode::KeepOld).map_err(create)?;
+            }
+        }
+        Ok(made)
+    }
+}

@@ -1,0 +1,70 @@
+//! One entry of the source against what stands under its name.
+
+use quicopy_protocol::meta::{Entry, Kind, Skip};
+use quicopy_protocol::verdict::{Action, FileClass};
+
+use super::protect::{Protection, Site};
+use super::{Rules, decide};
+use crate::compare::{Listed, classify};
+
+/// How an entry of the source stands at the destination, and what is done about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Judgement {
+    /// How the two sides differ.
+    pub(super) class: FileClass,
+    /// What is done about it.
+    pub(super) action: Action,
+    /// Whether what stands at the destination was changed since the last job wrote it.
+    pub(super) conflict: bool,
+}
+
+impl Judgement {
+    /// Judges an entry of the source against what stands under its name in `site`; `None` if the entry takes no part.
+    ///
+    /// What is protected at the destination gives way to nothing of another kind.
+    pub(super) fn of(
+        rules: &Rules<'_>,
+        site: Site<'_>,
+        entry: &Entry,
+        there: Option<&Listed>,
+    ) -> Option<Self> {
+        if is_skipped(entry) {
+            return None;
+        }
+        let Rules { policy, tolerances, .. } = rules;
+        let present = there.map(|listed| &listed.present);
+        let class = classify(entry, present, tolerances, policy.copy);
+        let conflict = class != FileClass::Same
+            && there.is_some_and(|listed| rules.is_conflict(site.path, listed));
+        let mut action = decide(class, &entry.kind, policy, conflict);
+        let is_exchange = class == FileClass::Mismatched && action == Action::Copy;
+        let is_protected =
+            |listed: &Listed| Protection::of(rules, site, listed) != Protection::Open;
+        if is_exchange && there.is_some_and(is_protected) {
+            action = Action::Mismatch;
+        }
+        Some(Self { class, action, conflict })
+    }
+}
+
+/// Whether an entry of the source takes no part. What can never be copied is skipped even if its sender did not say so.
+fn is_skipped(entry: &Entry) -> bool {
+    match entry.skip {
+        Some(
+            Skip::Named
+            | Skip::Large
+            | Skip::Small
+            | Skip::Attributes
+            | Skip::Archive
+            | Skip::TooOld
+            | Skip::TooNew
+            | Skip::Link
+            | Skip::Loop
+            | Skip::TooDeep
+            | Skip::Special
+            | Skip::Reserved
+            | Skip::Unreadable,
+        ) => true,
+        None => entry.kind == Kind::Special || entry.name.is_reserved(),
+    }
+}

@@ -1,0 +1,63 @@
+//! The verdict on one entry.
+
+use std::io;
+
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::limits::LINK_TARGET_BYTES_MAX;
+use quicopy_protocol::meta::{Entry, Kind, Meta, Skip};
+use quicopy_protocol::path::{Name, RelPath};
+
+use super::super::ScannedEntry;
+use crate::fault;
+use crate::source::{Identity, Links, Stat};
+
+/// The verdict on one entry.
+#[derive(Debug)]
+pub(in crate::scan) struct Judged {
+    pub(in crate::scan) scanned: ScannedEntry,
+    /// Set when the entry counts as failed.
+    pub(in crate::scan) failure: Option<Failure>,
+    /// Set when the scan goes on in this directory: where, and whether its name may be a link.
+    pub(in crate::scan) enter: Option<(RelPath, Links)>,
+}
+
+impl Judged {
+    pub(super) fn plain(name: Name, kind: Kind, stat: Stat, skip: Option<Skip>) -> Self {
+        let entry = Entry { name, kind, meta: stat.meta, skip };
+        let scanned = ScannedEntry { entry, identity: stat.identity, names: stat.names };
+        Self { scanned, failure: None, enter: None }
+    }
+
+    /// An entry that nobody looks at further.
+    pub(super) fn skipped(name: Name, kind: Kind, skip: Skip) -> Self {
+        let entry = Entry { name, kind, meta: Meta::default(), skip: Some(skip) };
+        let scanned = ScannedEntry { entry, identity: Identity::default(), names: 1 };
+        Self { scanned, failure: None, enter: None }
+    }
+
+    pub(super) fn failed(name: Name, kind: Kind, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::skipped(name, kind, Skip::Unreadable) }
+    }
+
+    pub(super) fn recreated(
+        name: Name,
+        link: Stat,
+        text: io::Result<Vec<u8>>,
+        skip: Option<Skip>,
+    ) -> Self {
+        let failure = match text {
+            Ok(text) if (1..=LINK_TARGET_BYTES_MAX).contains(&text.len()) => {
+                return Self::plain(name, Kind::Link { target: text.into() }, link, skip);
+            }
+            Ok(text) => {
+                let reason = format!("a link with a text of {} bytes cannot travel", text.len());
+                Failure::new(Operation::CopyFile, 206, reason)
+            }
+            Err(error) => fault::failure(Operation::CopyFile, &error),
+        };
+        match skip {
+            Some(skip) => Self::skipped(name, Kind::File, skip),
+            None => Self::failed(name, Kind::File, failure),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What an entry counts as: a table of rules over what was found, without a disk.
+
+mod judged;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::io;
+
+use quicopy_protocol::attributes::DosAttributes;
+use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::limits::{PATH_BYTES_MAX, PATH_DEPTH_MAX};
+use quicopy_protocol::meta::{Kind, Skip};
+use quicopy_protocol::options::{Recurse, Selection};
+use quicopy_protocol::path::{Name, RelPath};
+
+use crate::fault;
+use crate::filter::{Filter, Traits};
+use crate::source::{Found, Identity, LinkEnds, Links, Stat, Type};
+pub(super) use judged::Judged;
+
+/// The rules of a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judge<'a> {
+    pub(super) filter: &'a Filter,
+    pub(super) selection: &'a Selection,
+}
+
+/// The directory whose entries are judged.
+pub(super) struct Here<'a> {
+    pub(super) path: &'a RelPath,
+    /// Components of `path`.
+    pub(super) depth: usize,
+    pub(super) device: u64,
+    /// Whether a directory is this one or one above it.
+    pub(super) is_within: &'a dyn Fn(&Identity) -> bool,
+}
+
+impl Judge<'_> {
+    /// Judges one entry of the directory `here`.
+    pub(super) fn judge(&self, here: &Here<'_>, found: Found) -> Judged {
+        let name = found.name;
+        if name.is_reserved() {
+            let entry_type = match &found.own {
+                Ok(stat) => stat.entry_type,
+                Err(unseen) => unseen.entry_type,
+            };
+            return Judged::skipped(name, plain_kind(entry_type), Skip::Reserved);
+        }
+        if !fits(here, &name) {
+            let reason = "the path is too long to travel; shorten it";
+            return Judged::failed(
+                name,
+                Kind::File,
+                Failure::new(Operation::CopyFile, 206, reason),
+            );
+        }
+        match (found.own, found.link) {
+            (Err(unseen), _) => self.unreadable(here, name, unseen.entry_type, &unseen.error),
+            (Ok(stat), None) => self.entry(here, name, stat, found.attributes, Links::Refuse),
+            (Ok(link), Some(ends)) => match &ends.target {
+                Ok(target) if target.entry_type == Type::Directory => {
+                    let target = *target;
+                    self.dir_link(here, name, link, ends.text, target)
+                }
+                _ => self.file_link(here, name, link, *ends, found.attributes),
+            },
+        }
+    }
+
+    /// An entry that is no link, or the target of one that is followed.
+    fn entry(
+        &self,
+        here: &Here<'_>,
+        name: Name,
+        stat: Stat,
+        attributes: DosAttributes,
+        via: Links,
+    ) -> Judged {
+        match stat.entry_type {
+            Type::File => {
+                let traits = Traits { meta: stat.meta, accessed: stat.accessed, attributes };
+                let skip = self.filter.file(here.path, &name, &traits);
+                let mut judged = Judged::plain(name, Kind::File, stat, skip);
+                if via == Links::Follow {
+                    // Each link that is followed becomes a file of its own.
+                    judged.scanned.names = 1;
+                }
+                judged
+            }
+            Type::Directory => {
+                let Ok(path) = here.path.join(&name) else {
+                    unreachable!("the path was found to fit")
+                };
+                let skip =
+                    self.directory_skip(here, &path).or_else(|| self.entry_skip(here, &stat));
+                let mut judged = Judged::plain(name, Kind::Directory, stat, skip);
+                judged.enter = skip.is_none().then_some((path, via));
+                judged
+            }
+            // Behind a link there is none, and a link itself is judged elsewhere.
+            Type::Link | Type::Special => {
+                Judged::plain(name, Kind::Special, stat, Some(Skip::Special))
+            }
+        }
+    }
+
+    fn dir_link(
+        &self,
+        here: &Here<'_>,
+        name: Name,
+        link: Stat,
+        text: io::Result<Vec<u8>>,
+        target: Stat,
+    ) -> Judged {
+        if self.selection.links.exclude_dirs {
+            Judged::plain(name, Kind::Directory, target, Some(Skip::Link))
+        } else if self.selection.links.recreate {
+            let path = here.path.join(&name).ok();
+            let skip = path.and_then(|path| self.directory_skip(here, &path));
+            let skip = skip.or_else(|| self.link_skip(here, &name));
+            Judged::recreated(name, link, text, skip)
+        } else {
+            self.entry(here, name, target, DosAttributes::NONE, Links::Follow)
+        }
+    }
+
+    /// A link to anything but a directory, or to nothing: that counts as a link to a file.
+    fn file_link(
+        &self,
+        here: &Here<'_>,
+        name: Name,
+        link: Stat,
+        LinkEnds { text, target }: LinkEnds,
+        attributes: DosAttributes,
+    ) -> Judged {
+        if self.selection.links.exclude_files {
+            return match target {
+                Ok(target) => Judged::plain(name, Kind::File, target, Some(Skip::Link)),
+                Err(_) => Judged::skipped(name, Kind::File, Skip::Link),
+            };
+        }
+        if self.selection.links.recreate {
+            let skip = self.filter.file_name(here.path, &name);
+            let skip = skip.or_else(|| self.link_skip(here, &name));
+            return Judged::recreated(name, link, text, skip);
+        }
+        match target {
+            Ok(target) => self.entry(here, name, target, attributes, Links::Follow),
+            Err(error) => self.unreadable(here, name, Type::File, &error),
+        }
+    }
+
+    /// Why a link that would be recreated does not take part, whatever it points to. At the destination it may stand for
+    /// either, so either list protects it there; what is protected there must not be copied from here.
+    fn link_skip(&self, here: &Here<'_>, name: &Name) -> Option<Skip> {
+        let is_excluded = self.filter.file_name_excluded(here.path, name)
+            || here.path.join(name).is_ok_and(|path| self.filter.dir_excluded(&path));
+        is_excluded.then_some(Skip::Named)
+    }
+
+    /// An entry that could not be looked at: an exclusion by name holds all the same.
+    fn unreadable(&self, here: &Here<'_>, name: Name, seen: Type, error: &io::Error) -> Judged {
+        let kind = plain_kind(seen);
+        let (skip, operation) = match kind {
+            Kind::Directory => {
+                let path = here.path.join(&name).ok();
+                let skip = path.and_then(|path| self.directory_skip(here, &path));
+                (skip, Operation::AccessSourceDirectory)
+            }
+            Kind::File | Kind::Link { .. } | Kind::HardLink { .. } | Kind::Special => {
+                (self.filter.file_name(here.path, &name), Operation::CopyFile)
+            }
+        };
+        match skip {
+            Some(skip) => Judged::skipped(name, kind, skip),
+            None => Judged::failed(name, kind, fault::failure(operation, error)),
+        }
+    }
+
+    /// Why the directory `path` in `here` does not take part, by its name and depth alone.
+    fn directory_skip(&self, here: &Here<'_>, path: &RelPath) -> Option<Skip> {
+        // The root is level 1, so that what it holds is level 2.
+        let level = here.depth as u64 + 2;
+        if let Some(skip) = self.filter.directory(path) {
+            Some(skip)
+        } else if self.selection.recurse == Recurse::RootOnly
+            || self.selection.levels.is_some_and(|levels| level > u64::from(levels))
+        {
+            Some(Skip::TooDeep)
+        } else {
+            None
+        }
+    }
+
+    /// Why a directory that takes part is not entered, by where it stands.
+    fn entry_skip(&self, here: &Here<'_>, stat: &Stat) -> Option<Skip> {
+        let is_mount = stat.mount_root.unwrap_or(stat.identity.device != here.device);
+        if is_mount && self.selection.links.exclude_dirs {
+            Some(Skip::Link)
+        } else if (here.is_within)(&stat.identity) {
+            Some(Skip::Loop)
+        } else {
+            None
+        }
+    }
+}
+
+/// What an entry is listed as when its content does not matter. A link that is not recreated counts as a file.
+fn plain_kind(entry_type: Type) -> Kind {
+    match entry_type {
+        Type::File | Type::Link => Kind::File,
+        Type::Directory => Kind::Directory,
+        Type::Special => Kind::Special,
+    }
+}
+
+/// Whether the path of `name` in `here` keeps the limits of a [`RelPath`], without making it.
+fn fits(here: &Here<'_>, name: &Name) -> bool {
+    let slash = usize::from(here.depth > 0);
+    let bytes = here.path.as_bytes().len() + slash + name.as_bytes().len();
+    bytes <= PATH_BYTES_MAX && here.depth < PATH_DEPTH_MAX
+}

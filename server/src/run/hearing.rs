@@ -1,0 +1,130 @@
+//! What the agent says while a job runs: plans, wishes and outcomes, and what follows from each.
+
+use std::time::Duration;
+
+use quicopy_engine::send::Lacking;
+use quicopy_protocol::message::{Message, Outcomes, Plan};
+use quicopy_protocol::verdict::OutcomeResult;
+
+use super::attempt::{Attempt, Books, Setting};
+use super::ending::End;
+use super::offers::Offer;
+use crate::report::ReportEvent;
+
+impl Attempt<'_> {
+    /// Hears plans, wishes and outcomes, until the job is done.
+    pub(super) fn listen(&self, books: &mut Books) -> End {
+        let reporter = self.setting.reporter;
+        while let Ok(message) = self.link.verdict_rx.recv_blocking() {
+            if let Err(violation) = self.outlet.hear(&message) {
+                return End::Refused(violation.refusal());
+            }
+            let tell = &mut |event| reporter.tell(event);
+            match message {
+                Message::Plan(plan) => {
+                    if let Some(offer) = self.offers.find(plan.dir) {
+                        self.plan(&offer, &plan, books);
+                    }
+                }
+                Message::Extras(extras) => {
+                    if let Some(offer) = self.offers.find(extras.dir) {
+                        for extra in extras.entries {
+                            books.accounts.extra(&offer.scanned.path, extra, tell);
+                        }
+                    }
+                }
+                Message::Want(want) => {
+                    if let Some(file) = self.offers.file(want.entry) {
+                        self.desk.ask(want.want, want.entry, file, want.basis);
+                    }
+                }
+                Message::Lack(lack) => {
+                    let answer = Lacking { runs: lack.runs, answered: lack.answered };
+                    self.meter.answered(lack.want, &answer);
+                    self.desk.answer(lack.want, answer);
+                }
+                Message::Cancel(cancel) => self.desk.cancel(cancel.want),
+                Message::Outcomes(outcomes) => self.settle(outcomes, books),
+                Message::Retrying(retrying) => {
+                    books.accounts.retrying(retrying.entry);
+                    if let Some(path) = self.offers.path(retrying.entry) {
+                        let wait = Duration::from_secs(retrying.wait_seconds.into());
+                        tell(ReportEvent::Retrying { failure: retrying.failure, path, wait });
+                    }
+                }
+                Message::Notice(notice) => tell(ReportEvent::Notice(notice.text)),
+                Message::JobDone(done) => {
+                    books.accounts.done(&done, tell);
+                    return End::Complete { held_back: done.guard.is_some() };
+                }
+                // The session lets nothing else pass on this lane.
+                _ => {}
+            }
+        }
+        self.end_of_link()
+    }
+
+    fn plan(&self, offer: &Offer, plan: &Plan, books: &mut Books) {
+        let Setting { mover, reporter, .. } = self.setting;
+        let Books { accounts, moved, .. } = books;
+        let tell = &mut |event| reporter.tell(event);
+        let found = accounts.plan(offer, plan, &mut |bytes| self.meter.planned(bytes), tell);
+        if mover.empties() {
+            moved.planned(&offer.scanned, &plan.state);
+        }
+        for path in found {
+            books.unfinished.remove(&path);
+            if let Some(failure) = mover.spare() {
+                accounts.other_failure(&failure, &path, tell);
+            }
+        }
+    }
+
+    fn settle(&self, outcomes: Outcomes, books: &mut Books) {
+        let Setting { mover, reporter, source, .. } = self.setting;
+        let Books { accounts, moved, unfinished } = books;
+        let tell = &mut |event| reporter.tell(event);
+        for outcome in &outcomes.entries {
+            let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
+            let dir = &offer.scanned.path;
+            let Some(scanned) = offer.scanned.entries.get(outcome.entry.index as usize) else {
+                continue;
+            };
+            let Ok(path) = dir.join(&scanned.entry.name) else { continue };
+            self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
+            let before = unfinished.remove(&path).unwrap_or_default();
+            accounts.outcome(&offer, outcome, before.sent_bytes, tell);
+            match &outcome.result {
+                OutcomeResult::Done(_) => {
+                    if mover.empties() {
+                        moved.copied(dir);
+                    }
+                    if let Err(failure) = mover.remove(source, &path, scanned) {
+                        accounts.other_failure(&failure, &path, tell);
+                    }
+                }
+                OutcomeResult::Unchanged => {}
+                OutcomeResult::Failed(_) => moved.failed(dir),
+            }
+        }
+        for removal in outcomes.removals {
+            accounts.removal(removal, tell);
+        }
+        self.offers.settle(outcomes.settled);
+    }
+
+    /// Hears the control lane: pings, and a refusal to go on.
+    pub(super) fn hear_control_lane(&self) {
+        while let Ok(message) = self.link.control_rx.recv_blocking() {
+            if let Err(violation) = self.outlet.hear(&message) {
+                return self.ending.give_up(End::Refused(violation.refusal()));
+            }
+            match message {
+                Message::Ping(ping) => drop(self.outlet.send(Message::Pong(ping))),
+                Message::Refused(refused) => return self.ending.give_up(End::Refused(refused)),
+                // The session lets nothing else pass that matters here.
+                _ => {}
+            }
+        }
+    }
+}
