@@ -56,7 +56,7 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
     match command {
         Command::Copy(job) => {
             let json = job.report.json;
-            let copied = state(job.state_dir.clone()).and_then(|state| copy(*job, state.make()?));
+            let copied = state(job.state_dir.clone()).and_then(|state| copy(&job, state.make()?));
             if copied.is_err() && json {
                 show(&report::json_of_nothing());
             }
@@ -111,7 +111,7 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
 }
 
 /// Runs a job. The first SIGINT or SIGTERM ends it in order, the second at once.
-fn copy(job: cli::Job, state: &Path) -> anyhow::Result<u8> {
+fn copy(job: &cli::Job, state: &Path) -> anyhow::Result<u8> {
     raise_descriptor_limit();
     let runtime = runtime()?;
     let stop = StopFlag::default();
