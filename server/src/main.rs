@@ -2,17 +2,20 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use quicopy::cli::{self, Command, Surroundings, TokenFrom, UsageError};
-use quicopy::paths::{Environment, StateDir};
-use quicopy::{history, pair, report};
+use quicopy::cli::{self, Command, FileToWrite, Surroundings, Then, TokenFrom, UsageError};
+use quicopy::config::Config;
+use quicopy::paths::{self, Environment, StateDir};
+use quicopy::{history, job_file, pair, report};
 use quicopy_engine::source::StopFlag;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,10 +41,16 @@ fn main() -> ExitCode {
 fn run(args: &[OsString]) -> anyhow::Result<u8> {
     let cwd = env::current_dir().context("cannot tell the current folder")?;
     let environment = Environment::of_process();
+    let user = env::var("USER").ok();
     let surroundings = Surroundings {
         cwd: &cwd,
         home: environment.home.as_deref().map(Path::new),
+        user: user.as_deref(),
+        now: &jiff::Zoned::now(),
+        reads_all: reads_all(),
         exists: &|path| path.symlink_metadata().is_ok(),
+        read: &read_job_file,
+        config: &|option| Config::load(paths::config_dir(option, &environment, &cwd)),
     };
     match cli::parse(args, surroundings) {
         Ok(command) => dispatch(command, &environment, &cwd),
@@ -54,7 +63,15 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
         StateDir::locate(option.as_deref(), environment, cwd).map_err(anyhow::Error::from)
     };
     match command {
-        Command::Copy(job) => {
+        Command::Copy { first, then } => {
+            first.iter().try_for_each(write_file)?;
+            let job = match then {
+                Then::Run(job) => job,
+                Then::Show(header) => {
+                    show(report::job_page(jiff::Timestamp::now(), &header).as_bytes());
+                    return Ok(0);
+                }
+            };
             let json = job.report.json;
             let copied = state(job.state_dir.clone()).and_then(|state| copy(&job, state.make()?));
             if copied.is_err() && json {
@@ -108,6 +125,33 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
         Command::Version => show(format!("quicopy {}\n", env!("CARGO_PKG_VERSION")).as_bytes()),
     }
     Ok(0)
+}
+
+/// Whether this process may read any file. Where the system does not say, it may not.
+fn reads_all() -> bool {
+    let all = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE;
+    capabilities(None).is_ok_and(|own| own.effective.intersects(all))
+}
+
+fn read_job_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    File::open(path)?.take(job_file::BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > job_file::BYTES_MAX {
+        return Err(io::Error::other(format!("it is over {} bytes long", job_file::BYTES_MAX)));
+    }
+    Ok(bytes)
+}
+
+/// Writes a job file, or the defaults of `/REG`, in place of an older one.
+fn write_file(file: &FileToWrite) -> anyhow::Result<()> {
+    let write = || {
+        let folder = file.path.parent().unwrap_or(Path::new("/"));
+        if file.is_ours {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&file.path, &file.text)
+    };
+    write().with_context(|| format!("ERROR : Writing \"{}\"", file.path.display()))
 }
 
 /// Runs a job. The first SIGINT or SIGTERM ends it in order, the second at once.

@@ -1,6 +1,6 @@
-//! Where this sender keeps its identity, its trust and its history: [`StateDir`].
+//! Where this sender keeps its identity, its trust and its history: [`StateDir`]; and where its configuration is: [`config_dir`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -16,6 +16,8 @@ pub struct Environment {
     pub quicopy_home: Option<OsString>,
     /// `XDG_STATE_HOME`
     pub xdg_state_home: Option<OsString>,
+    /// `XDG_CONFIG_HOME`
+    pub xdg_config_home: Option<OsString>,
     /// `HOME`
     pub home: Option<OsString>,
 }
@@ -49,6 +51,7 @@ impl Environment {
         Self {
             quicopy_home: variable("QUICOPY_HOME"),
             xdg_state_home: variable("XDG_STATE_HOME"),
+            xdg_config_home: variable("XDG_CONFIG_HOME"),
             home: variable("HOME"),
         }
     }
@@ -69,14 +72,9 @@ impl StateDir {
         environment: &Environment,
         cwd: &Path,
     ) -> Result<Self, StateDirError> {
-        let Environment { quicopy_home, xdg_state_home, home } = environment;
-        let xdg = || xdg_state_home.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
-        let of_home = || home.as_ref().map(|home| Path::new(home).join(".local/state"));
-        let below = match option.or(quicopy_home.as_deref().map(Path::new)) {
-            Some(dir) => dir.join(OWN_FOLDER),
-            None => xdg().or_else(of_home).ok_or(StateDirError::Nowhere)?.join("quicopy"),
-        };
-        Ok(Self { path: cwd.join(below) })
+        let xdg = environment.xdg_state_home.as_deref();
+        let path = below(option, environment, cwd, xdg, ".local/state");
+        Ok(Self { path: path.ok_or(StateDirError::Nowhere)? })
     }
 
     /// Makes the folder, and those above it, if they are missing; closes it to everybody else.
@@ -110,6 +108,28 @@ impl StateDir {
     }
 }
 
+/// The folder of the sender's configuration: the one of its state below `--state-dir` or `QUICOPY_HOME`; else `quicopy`
+/// below `XDG_CONFIG_HOME`, else below `~/.config`. `None` without any of them.
+pub fn config_dir(option: Option<&Path>, environment: &Environment, cwd: &Path) -> Option<PathBuf> {
+    below(option, environment, cwd, environment.xdg_config_home.as_deref(), ".config")
+}
+
+fn below(
+    option: Option<&Path>,
+    environment: &Environment,
+    cwd: &Path,
+    xdg: Option<&OsStr>,
+    of_home: &str,
+) -> Option<PathBuf> {
+    let Environment { quicopy_home, home, .. } = environment;
+    if let Some(dir) = option.or(quicopy_home.as_deref().map(Path::new)) {
+        return Some(cwd.join(dir).join(OWN_FOLDER));
+    }
+    let xdg = xdg.map(PathBuf::from).filter(|path| path.is_absolute());
+    let dir = xdg.or_else(|| Some(Path::new(home.as_ref()?).join(of_home)))?;
+    Some(cwd.join(dir).join("quicopy"))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -121,6 +141,7 @@ mod tests {
             quicopy_home: given(quicopy_home),
             xdg_state_home: given(xdg),
             home: given(home),
+            ..Environment::default()
         };
         let option = given(option).map(PathBuf::from);
         let found = StateDir::locate(option.as_deref(), &environment, Path::new("/cwd"));
@@ -137,6 +158,19 @@ mod tests {
         check("", "", "relative", "/h", "/h/.local/state/quicopy");
         let nothing = StateDir::locate(None, &Environment::default(), Path::new("/"));
         assert!(matches!(nothing, Err(StateDirError::Nowhere)));
+    }
+
+    #[test]
+    fn the_configuration_is_beside_the_state_only_where_one_folder_holds_both() {
+        let environment = Environment { home: Some("/h".into()), ..Environment::default() };
+        let find = |option: Option<&str>, environment: &Environment| {
+            config_dir(option.map(Path::new), environment, Path::new("/cwd"))
+        };
+        assert_eq!(find(Some("s"), &environment), Some("/cwd/s/sender".into()));
+        assert_eq!(find(None, &environment), Some("/h/.config/quicopy".into()));
+        let xdg = Environment { xdg_config_home: Some("/x".into()), ..environment };
+        assert_eq!(find(None, &xdg), Some("/x/quicopy".into()));
+        assert_eq!(find(None, &Environment::default()), None);
     }
 
     #[test]

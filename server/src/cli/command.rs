@@ -6,9 +6,9 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
+use super::raw::{Given, RawOptions};
 use super::switch::{SetValue, Switch, TABLE, Takes, switches};
 use super::{UsageError, help};
-use crate::cli::raw::RawOptions;
 
 /// Names of the subcommands. A folder of such a name is written `./pair`.
 pub(super) const SUBCOMMANDS: &[&str] =
@@ -48,7 +48,12 @@ fn argument(row: &Switch) -> Arg {
     let argument = Arg::new(row.long).long(row.long).help(help);
     let text = ValueParser::os_string();
     match row.takes {
-        Takes::Nothing(_) => argument.action(ArgAction::SetTrue),
+        // As an empty value, so that each has its place among the others when it is given twice.
+        Takes::Nothing(_) => argument
+            .action(ArgAction::Append)
+            .num_args(0)
+            .value_parser(text)
+            .default_missing_value(""),
         // A value may begin with a dash: `--exclude-file -x`.
         Takes::Value { name, .. } | Takes::List { name, .. } => argument
             .action(ArgAction::Append)
@@ -118,50 +123,41 @@ fn subcommands() -> Vec<Command> {
     ]
 }
 
-/// Applies what clap found to fresh options, in the order of the command line, so that of two contrary switches the later one holds.
+/// Applies what clap found to fresh options, in the order of the command line, so that of two contrary switches the later
+/// one holds. SOURCE, DESTINATION and FILE are among the switches: the translation has made them so.
 pub(super) fn raw_options(matches: &ArgMatches) -> Result<RawOptions, UsageError> {
-    let mut raw = RawOptions {
-        source: matches.get_one::<OsString>("SOURCE").cloned(),
-        destination: matches.get_one::<OsString>("DESTINATION").cloned(),
-        include_files: matches
-            .get_many::<OsString>("FILE")
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect(),
-        ..RawOptions::default()
-    };
-    let mut given: Vec<Given<'_>> = switches().flat_map(|row| occurrences(matches, row)).collect();
+    let mut raw = RawOptions::default();
+    let mut given: Vec<Occurrence<'_>> =
+        switches().flat_map(|row| occurrences(matches, row)).collect();
     given.sort_by_key(|given| given.index);
-    for Given { row, value, .. } in given {
+    for Occurrence { row, value, .. } in given {
         apply(&mut raw, row, value)?;
     }
     Ok(raw)
 }
 
-struct Given<'a> {
+struct Occurrence<'a> {
     index: usize,
     row: &'static Switch,
     value: &'a OsStr,
 }
 
-fn occurrences<'a>(matches: &'a ArgMatches, row: &'static Switch) -> Vec<Given<'a>> {
+fn occurrences<'a>(matches: &'a ArgMatches, row: &'static Switch) -> Vec<Occurrence<'a>> {
     if matches.value_source(row.long) != Some(clap::parser::ValueSource::CommandLine) {
         return vec![];
     }
     let indices = matches.indices_of(row.long).into_iter().flatten();
-    match row.takes {
-        Takes::Nothing(_) => {
-            indices.map(|index| Given { index, row, value: OsStr::new("") }).collect()
-        }
-        Takes::Value { .. } | Takes::Optional { .. } | Takes::List { .. } => {
-            let values = matches.get_many::<OsString>(row.long).into_iter().flatten();
-            indices.zip(values).map(|(index, value)| Given { index, row, value }).collect()
-        }
-    }
+    let values = matches.get_many::<OsString>(row.long).into_iter().flatten();
+    indices.zip(values).map(|(index, value)| Occurrence { index, row, value }).collect()
 }
 
 fn apply(raw: &mut RawOptions, row: &Switch, value: &OsStr) -> Result<(), UsageError> {
+    set(raw, row, value)?;
+    raw.given.push(Given { long: row.long, value: value.to_owned() });
+    Ok(())
+}
+
+fn set(raw: &mut RawOptions, row: &Switch, value: &OsStr) -> Result<(), UsageError> {
     let set: SetValue = match row.takes {
         Takes::Nothing(set) => {
             set(raw);

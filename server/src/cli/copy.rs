@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use quicopy_protocol::options::CopyFlags;
 
 use super::raw::RawOptions;
-use super::switch::{BadValue, Group, Switch, Takes, number};
+use super::switch::{BadValue, Group, Switch, number};
 
 /// Threads of `/MT` without a number. Source: Robocopy's help text.
 pub const THREADS_DEFAULT: u8 = 8;
@@ -51,13 +51,24 @@ pub(super) const GROUP: Group = Group {
         Switch::flag("/Z", "restartable", "Resume broken transfers: always on, accepted", |raw| {
             raw.restartable = true;
         }),
-        Switch {
-            slash: Some("/MT"),
-            long: "threads",
-            help: "Work on N files side by side, 1 to 128, and log full paths",
-            default: None,
-            takes: Takes::Optional { name: "N", absent: "8", set: set_threads },
-        },
+        Switch::flag("/B", "backup", "Read files that this user may not read", |raw| {
+            raw.backup = true;
+        })
+        .translated("needs root or CAP_DAC_READ_SEARCH here; what may be written, the agent's own rights decide"),
+        Switch::flag(
+            "/ZB",
+            "restartable-backup",
+            "/Z, and /B for files whose access is denied",
+            |raw| raw.restartable_backup = true,
+        )
+        .translated("files that this user may not read need root or CAP_DAC_READ_SEARCH here, and fail without"),
+        Switch::optional(
+            "/MT",
+            ("N", "8"),
+            "threads",
+            "Work on N files side by side, 1 to 128, and log full paths",
+            set_threads,
+        ),
         Switch::value(
             "/COPY",
             "FLAGS",
@@ -86,7 +97,17 @@ pub(super) const GROUP: Group = Group {
                 raw.copy = Some(COPY_ALL);
                 raw.copy_all = true;
             },
+        )
+        .translated("auditing information (U) is not carried"),
+        Switch::flag(
+            "/SECFIX",
+            "fix-security",
+            "Set access lists and owners on files that are skipped, too",
+            |raw| raw.fix.security = true,
         ),
+        Switch::flag("/TIMFIX", "fix-times", "Set times on files that are skipped, too", |raw| {
+            raw.fix.times = true;
+        }),
         Switch::flag(
             "/NOCOPY",
             "no-copy",
@@ -113,6 +134,31 @@ pub(super) const GROUP: Group = Group {
             |raw| {
                 raw.links.recreate = true;
             },
+        ),
+        Switch::flag("/SJ", "junctions", "Copy junctions as junctions", |raw| {
+            raw.links.empty_mounts = true;
+        })
+        .translated("mount points are the junctions here: their directories are made, and not entered"),
+        Switch::flag("/HARDLINKS", "hard-links", "Copy further names of a file as hard links", |raw| {
+            raw.links.hard_links = true;
+        }),
+        Switch::refused(
+            "/EFSRAW",
+            "efs-raw",
+            "Copy encrypted files as they are on the disk",
+            "there are no files of the Encrypting File System here",
+        ),
+        Switch::refused(
+            "/FAT",
+            "fat-names",
+            "Make 8.3 names at the destination",
+            "short names would be other files to the next job",
+        ),
+        Switch::noted(
+            "/256",
+            "no-long-paths",
+            "Take no paths of over 256 characters",
+            "long paths are never a matter here",
         ),
     ],
 };

@@ -3,11 +3,12 @@
 use std::os::unix::ffi::OsStrExt;
 
 use quicopy_protocol::congestion::Policy;
-use quicopy_protocol::options::{ConflictPolicy, CopyFlags, DeleteLimit, Retry};
+use quicopy_protocol::options::{ConflictPolicy, CopyFlags, Retry};
 use quicopy_protocol::text::Escaped;
 
 use super::rate::rate_text;
 use super::raw::RawOptions;
+use super::switch::{Takes, switches};
 
 /// What the options come to once defaults are in.
 pub(super) struct Effective {
@@ -16,58 +17,173 @@ pub(super) struct Effective {
     pub retry: Retry,
 }
 
-/// Writes the switches in Robocopy's order: `/E` brings `/S`, `/MIR` brings `/S /E /PURGE`, and `/R` and `/W` stand last.
-///
-/// Source: the order is that of logs from the original; rarer switches stand where their kind does.
-pub(super) fn options_line(raw: &RawOptions, effective: &Effective) -> String {
-    let report = &raw.report;
-    let all_dirs = raw.empty_subdirs || raw.mirror;
-    let mut line: Vec<String> = vec![];
-    let mut flag = |given: bool, text: &str| {
-        if given {
-            line.push(text.to_owned());
+impl Effective {
+    /// `retry` is what holds for `/R` and `/W` where they were not given.
+    pub(super) fn of(raw: &RawOptions, retry: Retry) -> Self {
+        let copy = raw.copy.unwrap_or(CopyFlags::DAT);
+        // Backup mode knows no X. Source: Robocopy, which ignores it then with a warning.
+        let skip_streams = copy.skip_streams && !raw.backup && !raw.restartable_backup;
+        Self {
+            copy: CopyFlags { skip_streams, ..copy },
+            dcopy: raw.dcopy.unwrap_or(CopyFlags::DA),
+            retry: Retry {
+                retries: raw.retries.unwrap_or(retry.retries),
+                wait_seconds: raw.wait_seconds.unwrap_or(retry.wait_seconds),
+            },
         }
-    };
-    flag(takes_all_files(raw), "*.*");
-    flag(report.verbose, "/V");
-    flag(report.timestamps, "/TS");
-    flag(report.full_paths, "/FP");
-    flag(report.bytes, "/BYTES");
-    flag(report.all_extras, "/X");
-    flag(report.no_sizes, "/NS");
-    flag(report.no_classes, "/NC");
-    flag(report.no_dirs, "/NDL");
-    flag(report.no_files, "/NFL");
-    flag(report.no_summary, "/NJS");
-    flag(report.no_header, "/NJH");
-    flag(raw.list_only, "/L");
-    flag(report.tee, "/TEE");
-    flag(raw.subdirs || all_dirs, "/S");
-    flag(all_dirs, "/E");
-    if raw.copy_all {
-        flag(true, "/COPYALL");
-    } else {
-        let dcopy = letters(effective.dcopy);
-        let dcopy = if dcopy.is_empty() { "/NODCOPY" } else { &format!("/DCOPY:{dcopy}") };
-        flag(true, dcopy);
-        flag(true, &format!("/COPY:{}", letters(effective.copy)));
     }
-    flag(raw.no_copy, "/NOCOPY");
-    flag(raw.move_all, "/MOVE");
-    flag(raw.move_files && !raw.move_all, "/MOV");
-    flag(raw.purge || raw.mirror, "/PURGE");
-    flag(raw.mirror, "/MIR");
-    flag(raw.create, "/CREATE");
-    flag(raw.restartable, "/Z");
-    flag(report.no_progress, "/NP");
-    flag(report.eta, "/ETA");
-    value(&mut line, "/LEV", raw.levels);
-    value(&mut line, "/MT", raw.threads);
-    selection(&mut line, raw);
-    ours(&mut line, raw);
-    value(&mut line, "/R", Some(effective.retry.retries));
-    value(&mut line, "/W", Some(effective.retry.wait_seconds));
-    line.join(" ")
+}
+
+/// The switches that are echoed, in Robocopy's order; those that it has not shown in a known log stand where their kind does.
+///
+/// Source: logs from the original.
+const ORDER: &[&str] = &[
+    "/V",
+    "/TS",
+    "/FP",
+    "/BYTES",
+    "/X",
+    "/NS",
+    "/NC",
+    "/NDL",
+    "/NFL",
+    "/NJS",
+    "/NJH",
+    "/L",
+    "/TEE",
+    "/UNICODE",
+    "/DEBUG",
+    "/S",
+    "/E",
+    "/DCOPY",
+    "/COPY",
+    "/COPYALL",
+    "/SECFIX",
+    "/TIMFIX",
+    "/NOCOPY",
+    "/MOVE",
+    "/MOV",
+    "/PURGE",
+    "/MIR",
+    "/CREATE",
+    "/FAT",
+    "/256",
+    "/Z",
+    "/B",
+    "/ZB",
+    "/J",
+    "/EFSRAW",
+    "/A+",
+    "/A-",
+    "/SPARSE",
+    "/NOCLONE",
+    "/NOOFFLOAD",
+    "/HARDLINKS",
+    "/READBACK",
+    "/NP",
+    "/ETA",
+    "/LEV",
+    "/MON",
+    "/MOT",
+    "/RH",
+    "/PF",
+    "/MT",
+    "/IS",
+    "/IT",
+    "/IM",
+    "/VERIFY",
+    "/XL",
+    "/XX",
+    "/XO",
+    "/XN",
+    "/XC",
+    "/XJ",
+    "/XJF",
+    "/XJD",
+    "/SL",
+    "/SJ",
+    "/FFT",
+    "/DST",
+    "/M",
+    "/A",
+    "/IA",
+    "/XA",
+    "/MAX",
+    "/MIN",
+    "/MAXAGE",
+    "/MINAGE",
+    "/MAXLAD",
+    "/MINLAD",
+    "/IPG",
+    "/IOMAXSIZE",
+    "/IORATE",
+    "/THRESHOLD",
+    "/LFSM",
+    "/BWLIMIT",
+    "/POLICY",
+    "/COMPRESS",
+    "/MAXDELETE",
+    "/CONFLICT",
+    "/TRASH",
+    "/PLAN",
+    "--require-marker",
+    "/FORCE",
+    "/REG",
+    "/TBD",
+    "/R",
+    "/W",
+];
+
+/// Writes the switches in Robocopy's order: `/E` brings `/S`, `/MIR` brings `/S /E /PURGE`, and `/R` and `/W` stand last.
+pub(super) fn options_line(raw: &RawOptions, effective: &Effective) -> String {
+    let files = takes_all_files(raw).then(|| "*.*".to_owned());
+    let switches = ORDER.iter().filter_map(|name| echoed(name, raw, effective));
+    files.into_iter().chain(switches).collect::<Vec<_>>().join(" ")
+}
+
+/// One switch, if it is echoed: those that others bring, or that have a default, by what they come to; the others as typed.
+fn echoed(name: &str, raw: &RawOptions, effective: &Effective) -> Option<String> {
+    let flag = |holds: bool| holds.then(|| name.to_owned());
+    let all_dirs = raw.empty_subdirs || raw.mirror;
+    let links = raw.links;
+    let both = links.exclude_dirs && links.exclude_files;
+    match name {
+        "/S" => flag(raw.subdirs || all_dirs),
+        "/E" => flag(all_dirs),
+        "/DCOPY" if raw.copy_all => None,
+        "/DCOPY" if letters(effective.dcopy).is_empty() => Some("/NODCOPY".to_owned()),
+        "/DCOPY" => value(name, Some(letters(effective.dcopy))),
+        "/COPY" if raw.copy_all => None,
+        "/COPY" => value(name, Some(letters(effective.copy))),
+        "/COPYALL" => flag(raw.copy_all),
+        "/MOV" => flag(raw.move_files && !raw.move_all),
+        "/PURGE" => flag(raw.purge || raw.mirror),
+        "/MT" => value(name, raw.threads),
+        "/XJ" => flag(both),
+        "/XJF" => flag(links.exclude_files && !both),
+        "/XJD" => flag(links.exclude_dirs && !both),
+        "/BWLIMIT" => value(name, raw.bandwidth),
+        "/POLICY" => value(name, raw.link_policy.map(link_policy)),
+        "/COMPRESS" => value(name, raw.compression),
+        "/PLAN" => value(name, raw.plan),
+        "/CONFLICT" => value(name, raw.conflict.map(conflict)),
+        "--require-marker" => Some(format!("{name}={}", raw.marker.as_ref()?)),
+        "/R" => value(name, Some(effective.retry.retries)),
+        "/W" => value(name, Some(effective.retry.wait_seconds)),
+        _ => as_typed(name, raw),
+    }
+}
+
+fn as_typed(name: &str, raw: &RawOptions) -> Option<String> {
+    let row = switches().find(|row| row.slash == Some(name))?;
+    let given = raw.given.iter().rev().find(|given| given.long == row.long)?;
+    let typed = given.value.to_string_lossy().to_ascii_uppercase();
+    match row.takes {
+        Takes::Nothing(_) => Some(name.to_owned()),
+        Takes::Value { .. } | Takes::Optional { .. } | Takes::List { .. } => {
+            value(name, Some(Escaped(typed.as_bytes())))
+        }
+    }
 }
 
 /// Whether no pattern narrows the files.
@@ -76,50 +192,12 @@ pub(super) fn takes_all_files(raw: &RawOptions) -> bool {
         || raw.include_files.iter().any(|p| matches!(p.as_bytes(), b"*.*" | b"*"))
 }
 
-fn selection(line: &mut Vec<String>, raw: &RawOptions) {
-    let (classes, links, tolerance) = (raw.classes, raw.links, raw.tolerance);
-    let both = links.exclude_dirs && links.exclude_files;
-    for (given, text) in [
-        (classes.include_same, "/IS"),
-        (classes.include_tweaked, "/IT"),
-        (classes.exclude_lonely, "/XL"),
-        (classes.exclude_extra, "/XX"),
-        (classes.exclude_older, "/XO"),
-        (classes.exclude_newer, "/XN"),
-        (classes.exclude_changed, "/XC"),
-        (both, "/XJ"),
-        (links.exclude_files && !both, "/XJF"),
-        (links.exclude_dirs && !both, "/XJD"),
-        (links.recreate, "/SL"),
-        (tolerance.fat, "/FFT"),
-        (tolerance.daylight_saving, "/DST"),
-    ] {
-        if given {
-            line.push(text.to_owned());
-        }
-    }
-    value(line, "/MAX", raw.max_bytes);
-    value(line, "/MIN", raw.min_bytes);
-}
-
-fn ours(line: &mut Vec<String>, raw: &RawOptions) {
-    value(line, "/BWLIMIT", raw.bandwidth);
-    value(line, "/POLICY", raw.link_policy.map(link_policy));
-    value(line, "/COMPRESS", raw.compression);
-    match raw.max_delete {
-        Some(DeleteLimit::Count(count)) => line.push(format!("/MAXDELETE:{count}")),
-        Some(DeleteLimit::Percent(percent)) => line.push(format!("/MAXDELETE:{percent}%")),
-        None => {}
-    }
-    let conflict = raw.conflict.map(|policy| match policy {
+fn conflict(policy: ConflictPolicy) -> &'static str {
+    match policy {
         ConflictPolicy::Overwrite => "overwrite",
         ConflictPolicy::Skip => "skip",
         ConflictPolicy::Keep => "keep",
         ConflictPolicy::Fail => "fail",
-    });
-    value(line, "/CONFLICT", conflict);
-    if raw.force {
-        line.push("/FORCE".to_owned());
     }
 }
 
@@ -131,10 +209,8 @@ fn link_policy(policy: Policy) -> String {
     }
 }
 
-fn value(line: &mut Vec<String>, name: &str, value: Option<impl ToString>) {
-    if let Some(value) = value {
-        line.push(format!("{name}:{}", value.to_string()));
-    }
+fn value(name: &str, value: Option<impl ToString>) -> Option<String> {
+    Some(format!("{name}:{}", value?.to_string()))
 }
 
 fn letters(flags: CopyFlags) -> String {
@@ -154,4 +230,42 @@ fn letters(flags: CopyFlags) -> String {
 /// List items as the header shows them.
 pub(super) fn shown(items: &[std::ffi::OsString]) -> Vec<String> {
     items.iter().map(|item| Escaped(item.as_bytes()).to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the header shows elsewhere, or what has no part in what the job does.
+    const UNECHOED: &[&str] = &[
+        "/SEC",
+        "/NODCOPY",
+        "/IF",
+        "/XF",
+        "/XD",
+        "/LOG",
+        "/LOG+",
+        "/UNILOG",
+        "/UNILOG+",
+        "--json",
+        "/JOB",
+        "/SAVE",
+        "/QUIT",
+        "/NOSD",
+        "/NODD",
+        "/SD",
+        "/DD",
+        "--job-encoding",
+        "--state-dir",
+    ];
+
+    #[test]
+    fn every_switch_is_echoed_or_known_not_to_be() {
+        for row in switches() {
+            let name = row.name();
+            let is_echoed = ORDER.contains(&&*name);
+            assert!(is_echoed != UNECHOED.contains(&&*name), "{name}");
+        }
+        assert_eq!(switches().count(), ORDER.len() + UNECHOED.len());
+    }
 }

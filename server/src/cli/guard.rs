@@ -1,8 +1,10 @@
 //! Switches that keep a job from doing harm.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-use quicopy_protocol::options::{ConflictPolicy, DeleteLimit};
+use quicopy_protocol::options::{ConflictPolicy, DeleteLimit, PlanId};
+use quicopy_protocol::path::Name;
 
 use super::raw::RawOptions;
 use super::switch::{BadValue, Group, Switch, number};
@@ -36,6 +38,42 @@ pub(super) const GROUP: Group = Group {
                 raw.force = true;
             },
         ),
+        Switch::optional(
+            "/TRASH",
+            ("DAYS", "7"),
+            "trash",
+            "Keep what is overwritten or deleted aside for so many days",
+            |raw, value| {
+                const WANTED: &str = "a number of days from 1 to 3650";
+                match number(value, WANTED)? {
+                    days @ 1..=3650 => raw.trash_days = Some(days),
+                    _ => return Err(BadValue::new(WANTED)),
+                }
+                Ok(())
+            },
+        ),
+        Switch::value(
+            "/PLAN",
+            "ID",
+            "plan",
+            "Do what /L listed under that ID, and nothing if it is no longer the same",
+            |raw, value| {
+                raw.plan = Some(parse_plan(value).ok_or(BadValue::new("the ID that /L printed"))?);
+                Ok(())
+            },
+        ),
+        Switch::value(
+            "",
+            "NAME",
+            "require-marker",
+            "Delete nothing unless the source's root holds an entry of that name",
+            |raw, value| {
+                let name = Name::new(value.as_bytes());
+                raw.marker = Some(name.map_err(|_| BadValue::new("a name without a path"))?);
+                Ok(())
+            },
+        )
+        .long_only(),
     ],
 };
 
@@ -50,6 +88,15 @@ fn set_max_delete(raw: &mut RawOptions, value: &OsStr) -> Result<(), BadValue> {
     };
     raw.max_delete = Some(limit);
     Ok(())
+}
+
+/// Reads the 32 hexadecimal digits that a [`PlanId`] is shown as.
+fn parse_plan(value: &OsStr) -> Option<PlanId> {
+    let text = value.to_str().filter(|text| text.len() == 32)?;
+    // `from_str_radix` would take a plus sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = digits.then(|| u128::from_str_radix(text, 16).ok())??;
+    Some(PlanId(number.to_be_bytes()))
 }
 
 fn set_conflict(raw: &mut RawOptions, value: &OsStr) -> Result<(), BadValue> {

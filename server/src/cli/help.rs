@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::switch::{TABLE, switches};
+use super::switch::{Switch, TABLE, switches};
 
 /// Switches that get a line of their own; those most jobs use.
 const COMMON: &[&str] = &[
@@ -59,8 +59,7 @@ pub fn page() -> String {
     }
     page.push_str("\nAll switches:\n");
     for group in TABLE {
-        let names: Vec<_> =
-            group.rows.iter().map(|row| row.spelling().replace("...", "")).collect();
+        let names: Vec<_> = group.rows.iter().map(Switch::name).collect();
         wrapped(&mut page, group.title, &names);
     }
     page.push_str(TAIL);
@@ -68,11 +67,11 @@ pub fn page() -> String {
 }
 
 fn wrapped(page: &mut String, title: &str, names: &[String]) {
-    let mut row = format!("  {title:<8}");
+    let mut row = format!("  {title:<9}");
     for name in names {
         if row.len() + 1 + name.len() > COLUMNS {
             line(page, &row);
-            row = " ".repeat(10);
+            row = " ".repeat(11);
         }
         row.push(' ');
         row.push_str(name);

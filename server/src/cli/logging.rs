@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::raw::RawOptions;
-use super::switch::{BadValue, Group, Switch, Takes};
+use super::switch::{BadValue, Group, Switch};
 use crate::report::{LogEncoding, LogFile, LogMode};
 
 pub(super) const GROUP: Group = Group {
@@ -14,14 +14,26 @@ pub(super) const GROUP: Group = Group {
             "FILE",
             "log",
             "Write the report to FILE, in place of an older one",
-            |raw, value| set_log(raw, value, LogMode::Overwrite),
+            |raw, value| set_log(raw, value, LogMode::Overwrite, LogEncoding::Utf8),
         ),
         Switch::value(
             "/LOG+",
             "FILE",
             "log-append",
             "Write the report to the end of FILE",
-            |raw, value| set_log(raw, value, LogMode::Append),
+            |raw, value| set_log(raw, value, LogMode::Append, LogEncoding::Utf8),
+        ),
+        Switch::value("/UNILOG", "FILE", "log-utf16", "/LOG in UTF-16", |raw, value| {
+            set_log(raw, value, LogMode::Overwrite, LogEncoding::Utf16)
+        }),
+        Switch::value("/UNILOG+", "FILE", "log-utf16-append", "/LOG+ in UTF-16", |raw, value| {
+            set_log(raw, value, LogMode::Append, LogEncoding::Utf16)
+        }),
+        Switch::noted(
+            "/UNICODE",
+            "unicode",
+            "Write Unicode to the console",
+            "the console gets UTF-8, as always",
         ),
         Switch::flag(
             "/TEE",
@@ -31,13 +43,13 @@ pub(super) const GROUP: Group = Group {
                 raw.report.tee = true;
             },
         ),
-        Switch {
-            slash: None,
-            long: "json",
-            help: "Write JSON to standard output, one object a line; the report goes to the log only",
-            default: None,
-            takes: Takes::Nothing(|raw| raw.report.json = true),
-        },
+        Switch::flag(
+            "",
+            "json",
+            "Write JSON to standard output, one object a line; the report goes to the log only",
+            |raw| raw.report.json = true,
+        )
+        .long_only(),
         Switch::flag("/V", "verbose", "Name skipped files too, with the reason", |raw| {
             raw.report.verbose = true;
         }),
@@ -75,13 +87,24 @@ pub(super) const GROUP: Group = Group {
                 raw.report.eta = true;
             },
         ),
+        Switch::noted(
+            "/DEBUG",
+            "debug",
+            "Report on the volumes",
+            "QUICOPY_LOG=debug in the environment writes diagnostics",
+        ),
     ],
 };
 
-fn set_log(raw: &mut RawOptions, value: &OsStr, mode: LogMode) -> Result<(), BadValue> {
+fn set_log(
+    raw: &mut RawOptions,
+    value: &OsStr,
+    mode: LogMode,
+    encoding: LogEncoding,
+) -> Result<(), BadValue> {
     if value.is_empty() {
         return Err(BadValue::new("the name of a file"));
     }
-    raw.report.log = Some(LogFile { path: value.into(), mode, encoding: LogEncoding::Utf8 });
+    raw.report.log = Some(LogFile { path: value.into(), mode, encoding });
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! arguments -> translate -> clap -> RawOptions -> resolve -> Job
+//!              ^ job files          |                      ^ configuration
+//!                                   v job files
 //! ```
 //!
 //! One table of rows ([`switch::TABLE`], in a file for each theme) feeds all of it: [`command()`] builds clap's command from the
@@ -9,16 +11,21 @@
 //! Parsing is pure: what it must know of the machine comes in as [`Surroundings`].
 
 mod address;
+mod ages;
+mod attributes;
 mod command;
 mod copy;
 mod destination;
 mod echo;
+mod errand;
+mod folders;
 mod guard;
 mod help;
 mod job;
 mod logging;
 mod network;
 mod not_yet;
+mod notices;
 mod pace;
 mod rate;
 mod raw;
@@ -29,33 +36,47 @@ mod schedule;
 mod select;
 pub mod switch;
 mod translate;
+mod writing;
 
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::ArgMatches;
 use clap_complete::Shell;
+use jiff::Zoned;
 use quicopy_protocol::text::Escaped;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use ages::Age;
 pub use command::command;
 pub use copy::{THREADS_DEFAULT, THREADS_MAX};
 pub use destination::{Destination, DestinationError, RemoteFolder};
+pub use errand::{FileToWrite, Then};
+pub use folders::FolderError;
 pub use help::page as help_page;
+pub(crate) use job::longs;
 pub use pace::Pace;
 pub use rate::{Bandwidth, Hours};
-pub use raw::RawOptions;
-pub use resolve::{Job, MoveMode, PATTERN_BYTES_MAX, ResolveError, resolve};
+pub use raw::{Given, RawOptions, Saved};
+pub use resolve::{Job, MoveMode, PATTERN_BYTES_MAX, ResolveError};
 pub use rules::RuleError;
 pub use schedule::{Monitor, RunHours};
-pub use switch::BadValue;
+pub use switch::{BadValue, Treatment};
 
+use crate::config::{Config, ConfigError};
+use crate::job_file::WriteError;
 use translate::Translated;
 
 /// What parsing must know of the machine.
@@ -65,15 +86,30 @@ pub struct Surroundings<'a> {
     pub cwd: &'a Path,
     /// The user's home, for a leading `~`.
     pub home: Option<&'a Path>,
+    /// Who runs the program, as job files name their author.
+    pub user: Option<&'a str>,
+    /// The time, in the zone in which dates begin and end.
+    pub now: &'a Zoned,
+    /// Whether this process may read any file: as root, or with `CAP_DAC_READ_SEARCH`.
+    pub reads_all: bool,
     /// Whether a path is there.
     pub exists: &'a dyn Fn(&Path) -> bool,
+    /// The bytes of a job file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The configuration, with `--state-dir` if it was given.
+    pub config: &'a dyn Fn(Option<&Path>) -> Result<Config, ConfigError>,
 }
 
 /// What the user wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
-    /// Run a job.
-    Copy(Box<Job>),
+    /// Write these files, then run a job, or only show it.
+    Copy {
+        /// Job files (`/SAVE`), and defaults (`/REG`).
+        first: Vec<FileToWrite>,
+        /// What follows.
+        then: Then,
+    },
     /// Trust an agent, and be trusted by it.
     Pair {
         /// Where it listens.
@@ -145,6 +181,26 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A line of a job file that is nothing, or has a wrong value.
+    #[error("ERROR : Invalid Job File, Line #{line} :\"{}\"\n        {} : {reason}", Escaped(text.as_bytes()), Escaped(file.as_os_str().as_bytes()))]
+    InvalidJob {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A job file that cannot be read.
+    #[error("ERROR : Opening Job File \"{}\" : {source}", Escaped(file.as_os_str().as_bytes()))]
+    OpeningJob {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A switch of Robocopy's, or a planned one of ours, that is not built.
     #[error("ERROR : Invalid Parameter #{number} : \"{}\" is not supported yet", Escaped(text.as_bytes()))]
     NotYet {
@@ -171,6 +227,17 @@ pub enum UsageError {
         /// What is wrong with it.
         source: AddressError,
     },
+    /// A job that cannot be saved.
+    #[error("ERROR : Saving Job File \"{}\" : {source}", Escaped(file.as_os_str().as_bytes()))]
+    Saving {
+        /// The file.
+        file: PathBuf,
+        /// What cannot stand in it.
+        source: WriteError,
+    },
+    /// A configuration that cannot be read.
+    #[error("ERROR : {0}")]
+    Config(#[from] ConfigError),
     /// Parameters that make no job.
     #[error("ERROR : {0}")]
     Resolve(#[from] ResolveError),
@@ -192,19 +259,25 @@ pub fn parse(args: &[OsString], surroundings: Surroundings<'_>) -> Result<Comman
             Err(error) => Err(UsageError::Clap(error)),
         };
     }
-    let long_form = match translate::translate(args, surroundings.exists)? {
+    let long_form = match translate::translate(args, surroundings)? {
         Translated::Copy(long_form) => long_form,
         Translated::RobocopyHelp => return Ok(Command::RobocopyHelp),
         Translated::Help => return Ok(Command::Help(help::page())),
         Translated::Version => return Ok(Command::Version),
     };
     let raw = command::raw_options(&matches(&long_form).map_err(UsageError::Clap)?)?;
-    Ok(Command::Copy(Box::new(resolve(raw, &surroundings)?)))
+    Ok(errand::of(raw, &surroundings)?)
 }
 
 fn matches(args: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    // Made once: tests read many thousand command lines.
+    static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
+        let mut command = command();
+        command.build();
+        command
+    });
     let program = OsString::from("quicopy");
-    command().try_get_matches_from(std::iter::once(&program).chain(args))
+    COMMAND.clone().try_get_matches_from(std::iter::once(&program).chain(args))
 }
 
 fn subcommand(matches: &ArgMatches) -> Result<Command, UsageError> {

@@ -1,6 +1,6 @@
 //! How fast a job may send: [`Pace`], of `/BWLIMIT`, `/IoRate`, `/IPG` and `/Threshold` together.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 
 use super::rate::Bandwidth;
 
@@ -37,9 +37,10 @@ impl Pace {
 }
 
 /// The rate that gaps of so many milliseconds after every 64 KiB cannot exceed, however fast the link: 65,536,000 / n bytes a second.
-pub(super) fn rate_of_gap(milliseconds: NonZeroU32) -> NonZeroU64 {
-    let rate = GAP_BLOCK_BYTES * 1000 / u64::from(milliseconds.get());
-    NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN)
+/// No gap bounds nothing.
+pub(super) fn rate_of_gap(milliseconds: u32) -> Option<NonZeroU64> {
+    let rate = (GAP_BLOCK_BYTES * 1000).checked_div(milliseconds.into())?;
+    Some(NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN))
 }
 
 #[cfg(test)]
@@ -49,10 +50,15 @@ mod tests {
 
     #[test]
     fn a_gap_comes_to_a_rate() {
-        for (milliseconds, rate) in
-            [(1, 65_536_000), (10, 6_553_600), (100, 655_360), (1000, 65_536), (u32::MAX, 1)]
-        {
-            assert_eq!(rate_of_gap(NonZeroU32::new(milliseconds).unwrap()).get(), rate);
+        for (milliseconds, rate) in [
+            (1, 65_536_000),
+            (10, 6_553_600),
+            (100, 655_360),
+            (1000, 65_536),
+            (u32::MAX, 1),
+            (0, 0),
+        ] {
+            assert_eq!(rate_of_gap(milliseconds), NonZeroU64::new(rate));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The value of `/BWLIMIT`: a rate, and the hours in which it holds.
+//! Rates and sizes as they are typed; the value of `/BWLIMIT`: a rate, and the hours in which it holds.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -91,17 +91,24 @@ pub(super) fn parse_rate(text: &str) -> Option<NonZeroU64> {
         Some(bits) => (bits, 1000_u64, 8),
         None => (text, 1024, 1),
     };
+    NonZeroU64::new(scaled(text, step)?.div_ceil(divisor))
+}
+
+/// Reads `N[K|M|G]` in either case as a number of bytes.
+pub(super) fn parse_size(value: &OsStr) -> Option<u64> {
+    scaled(&value.to_str()?.to_ascii_lowercase(), 1024)
+}
+
+/// A number in lower case, times `step` for `k`, its square for `m`, its cube for `g`.
+fn scaled(text: &str, step: u64) -> Option<u64> {
     let (digits, power) = match text.strip_suffix(['k', 'm', 'g']) {
         Some(digits) if text.ends_with('k') => (digits, 1),
         Some(digits) if text.ends_with('m') => (digits, 2),
         Some(digits) => (digits, 3),
         None => (text, 0),
     };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let units = digits.parse::<u64>().ok()?.checked_mul(step.pow(power))?;
-    NonZeroU64::new(units.div_ceil(divisor))
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse::<u64>().ok()?.checked_mul(step.pow(power)))?
 }
 
 /// Bytes a second in the largest step that divides them, as a rate is read.

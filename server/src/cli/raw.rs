@@ -1,23 +1,31 @@
 //! What the user typed, [`RawOptions`], before conflicts and defaults are settled.
 
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::congestion::Policy;
 use quicopy_protocol::options::{
-    ClassFilter, ConflictPolicy, CopyFlags, DeleteLimit, LinkPolicy, Tolerance,
+    ClassFilter, ConflictPolicy, CopyFlags, DeleteLimit, Fix, LinkPolicy, PlanId, SpaceFloor,
+    Tolerance, Writing,
 };
+use quicopy_protocol::path::Name;
 use quicopy_protocol::transport::Compression;
 
-use super::rate::Bandwidth;
+use super::ages::Age;
+use super::rate::{Bandwidth, Hours};
 use crate::report::ReportOptions;
 
 /// The command line of a copy, switch by switch. `None` and `false` mean that a switch was not given.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RawOptions {
-    /// First positional.
+    /// All of it in its order, values as typed: what a job file is written from. A job file that was read stands here
+    /// with what it holds.
+    pub given: Vec<Given>,
+    /// First positional, `/SD`.
     pub source: Option<OsString>,
-    /// Second positional.
+    /// Second positional, `/DD`.
     pub destination: Option<OsString>,
     /// Further positionals, and the items of `/IF`.
     pub include_files: Vec<OsString>,
@@ -33,6 +41,10 @@ pub struct RawOptions {
     pub levels: Option<u32>,
     /// `/Z`
     pub restartable: bool,
+    /// `/B`
+    pub backup: bool,
+    /// `/ZB`
+    pub restartable_backup: bool,
     /// `/MT`
     pub threads: Option<u8>,
     /// `/COPY`, `/SEC`, `/COPYALL`
@@ -43,6 +55,12 @@ pub struct RawOptions {
     pub dcopy: Option<CopyFlags>,
     /// `/NOCOPY`
     pub no_copy: bool,
+    /// `/SECFIX /TIMFIX`
+    pub fix: Fix,
+    /// `/J /SPARSE /NOCLONE /READBACK`
+    pub writing: Writing,
+    /// `/LFSM`
+    pub space_floor: Option<SpaceFloor>,
     /// `/CREATE`
     pub create: bool,
     /// `/PURGE`
@@ -59,22 +77,70 @@ pub struct RawOptions {
     pub classes: ClassFilter,
     /// `/FFT /DST`
     pub tolerance: Tolerance,
-    /// `/SL /XJ /XJD /XJF`
+    /// `/IM`
+    pub include_modified: bool,
+    /// `/VERIFY`
+    pub verify: bool,
+    /// `/SL /SJ /HARDLINKS /XJ /XJD /XJF`
     pub links: LinkPolicy,
     /// `/MAX`
     pub max_bytes: Option<u64>,
     /// `/MIN`
     pub min_bytes: Option<u64>,
+    /// `/A`
+    pub archive: bool,
+    /// `/M`
+    pub archive_reset: bool,
+    /// `/IA`
+    pub include_attributes: DosAttributes,
+    /// `/XA`
+    pub exclude_attributes: DosAttributes,
+    /// `/A+`
+    pub add_attributes: DosAttributes,
+    /// `/A-`
+    pub remove_attributes: DosAttributes,
+    /// `/MAXAGE`
+    pub max_age: Option<Age>,
+    /// `/MINAGE`
+    pub min_age: Option<Age>,
+    /// `/MAXLAD`
+    pub max_access_age: Option<Age>,
+    /// `/MINLAD`
+    pub min_access_age: Option<Age>,
     /// `/MAXDELETE`
     pub max_delete: Option<DeleteLimit>,
     /// `/FORCE`
     pub force: bool,
     /// `/CONFLICT`
     pub conflict: Option<ConflictPolicy>,
+    /// `/TRASH`
+    pub trash_days: Option<u16>,
+    /// `/PLAN`
+    pub plan: Option<PlanId>,
+    /// `--require-marker`
+    pub marker: Option<Name>,
     /// `/R`
     pub retries: Option<u32>,
     /// `/W`
     pub wait_seconds: Option<u32>,
+    /// `/REG`
+    pub remember: bool,
+    /// `/TBD`
+    pub tbd: bool,
+    /// `/MON`
+    pub monitor_changes: Option<u32>,
+    /// `/MOT`
+    pub monitor_minutes: Option<u32>,
+    /// `/RH`
+    pub run_hours: Option<Hours>,
+    /// `/PF`
+    pub run_hours_per_file: bool,
+    /// `/IPG`
+    pub gap_milliseconds: Option<u32>,
+    /// `/IoRate`
+    pub io_rate: Option<NonZeroU64>,
+    /// `/Threshold`
+    pub threshold_bytes: Option<u64>,
     /// `/BWLIMIT`
     pub bandwidth: Option<Bandwidth>,
     /// `/POLICY`
@@ -83,6 +149,34 @@ pub struct RawOptions {
     pub compression: Option<Compression>,
     /// How the report looks, and where it goes.
     pub report: ReportOptions,
+    /// `/JOB`: files that were read.
+    pub job_files: Vec<PathBuf>,
+    /// `/SAVE`
+    pub saves: Vec<Saved>,
+    /// `/QUIT`
+    pub quit: bool,
     /// `--state-dir`
     pub state_dir: Option<PathBuf>,
+}
+
+/// One switch, or one item of a list, as it was given.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Given {
+    /// The row's long name.
+    pub long: &'static str,
+    /// Its value; empty for a switch without one.
+    pub value: OsString,
+}
+
+/// A job file to write, of what stood before `/SAVE`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Saved {
+    /// As typed.
+    pub path: PathBuf,
+    /// The source so far.
+    pub source: Option<OsString>,
+    /// The destination so far.
+    pub destination: Option<OsString>,
+    /// The switches so far.
+    pub given: Vec<Given>,
 }

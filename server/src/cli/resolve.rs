@@ -4,20 +4,25 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Zoned;
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::congestion::Policy;
-use quicopy_protocol::options::{CopyFlags, CopyMode, JobPolicy, Recurse, Retry, Rule, Selection};
+use quicopy_protocol::options::{
+    AttributeFilter, ContentCheck, CopyFlags, CopyMode, JobPolicy, Recurse, Rule, Selection,
+};
 use quicopy_protocol::text::Escaped;
 use quicopy_protocol::transport::Compression;
 
-use super::Surroundings;
 use super::copy::THREADS_DEFAULT;
-use super::destination::{Destination, DestinationError};
+use super::destination::Destination;
 use super::echo::{self, Effective};
-use super::pace::Pace;
+use super::folders::{FolderError, Folders};
+use super::pace::{Pace, rate_of_gap};
 use super::raw::RawOptions;
 use super::rules::{self, Converted, Roots, RuleError};
 use super::schedule::{Monitor, RunHours};
-use crate::report::{HeaderText, ReportOptions};
+use super::{Surroundings, ages, notices};
+use crate::report::{HeaderText, LogFile, ReportOptions};
 
 /// Bytes in all patterns of one job together. They travel in one control frame of 64 KiB, which holds more than they.
 pub const PATTERN_BYTES_MAX: usize = 32 << 10;
@@ -80,17 +85,9 @@ pub enum ResolveError {
     /// No second positional.
     #[error("No Destination Directory Specified.")]
     NoDestination,
-    /// Data flows away from here only.
-    #[error("Source \"{}\" is on another machine : run the sender there.", shown(.0))]
-    RemoteSource(OsString),
-    /// A source or destination that cannot be read.
-    #[error("\"{}\" is no folder : {source}.", shown(.typed))]
-    Folder {
-        /// What was typed.
-        typed: OsString,
-        /// What is wrong with it.
-        source: DestinationError,
-    },
+    /// A path that leads nowhere.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// An item of `/XF` or `/XD`.
     #[error("{switch} : {source}.")]
     Rule {
@@ -108,55 +105,58 @@ pub enum ResolveError {
     /// Two switches that contradict each other.
     #[error("{0} and {1} cannot stand together : {2}.")]
     Conflict(&'static str, &'static str, &'static str),
+    /// `/SECFIX` without anything of security to copy.
+    #[error("/SECFIX needs one of /SEC, /COPYALL, /COPY:S, /COPY:O.")]
+    NothingToFix,
+    /// `/B` in a process that may not read everything.
+    #[error(
+        "You do not have the Backup and Restore Files user rights.\n*****  You need these to perform Backup copies (/B or /ZB).\n        Here they are: to be root, or to have CAP_DAC_READ_SEARCH."
+    )]
+    NoBackupRight,
+    /// `/REG` with no place to store anything.
+    #[error(
+        "/REG : no folder for the configuration : set HOME or QUICOPY_HOME, or give --state-dir."
+    )]
+    NoConfiguration,
 }
 
 /// Settles conflicts and defaults.
 ///
 /// # Errors
 /// Something is missing, contradictory or not what it should be; no job can come of it.
-pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, ResolveError> {
+pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, ResolveError> {
     let typed_source = raw.source.as_deref().ok_or(ResolveError::NoSource)?;
     let typed_destination = raw.destination.as_deref().ok_or(ResolveError::NoDestination)?;
-    check_conflicts(&raw)?;
-    let source = match folder(typed_source, surroundings)? {
-        Destination::Local(path) => path,
-        Destination::Remote(_) => return Err(ResolveError::RemoteSource(typed_source.to_owned())),
-    };
-    let destination = folder(typed_destination, surroundings)?;
+    let Surroundings { cwd, now, reads_all, .. } = *folders.surroundings;
+    check_conflicts(&raw, reads_all)?;
+    let source = folders.source(typed_source)?;
+    let destination = folders.destination(typed_destination)?;
     let roots = Roots {
         source: &source,
         destination: match &destination {
             Destination::Local(path) => path,
             Destination::Remote(_) => Path::new(typed_destination),
         },
-        cwd: surroundings.cwd,
+        cwd,
     };
-    let mut notices = vec![];
-    let selection = selection(&raw, roots, &mut notices)?;
-    if raw.copy_all {
-        notices.push("/COPYALL : auditing information (U) is not carried".to_owned());
-    }
-    let retry_default = Retry::default();
-    let effective = Effective {
-        copy: raw.copy.unwrap_or(CopyFlags::DAT),
-        dcopy: raw.dcopy.unwrap_or(CopyFlags::DA),
-        retry: Retry {
-            retries: raw.retries.unwrap_or(retry_default.retries),
-            wait_seconds: raw.wait_seconds.unwrap_or(retry_default.wait_seconds),
-        },
+    let pace = Pace {
+        rate: raw.io_rate.into_iter().chain(raw.gap_milliseconds.and_then(rate_of_gap)).min(),
+        bandwidth: raw.bandwidth,
+        threshold_bytes: raw.threshold_bytes.unwrap_or_default(),
     };
-    let header = HeaderText {
-        source: with_slash(Escaped(source.as_os_str().as_bytes()).to_string()),
-        destination: with_slash(destination.to_string()),
-        job_files: vec![],
-        files: if raw.include_files.is_empty() {
-            vec!["*.*".to_owned()]
-        } else {
-            echo::shown(&raw.include_files)
-        },
-        exclude_files: echo::shown(&raw.exclude_files),
-        exclude_dirs: echo::shown(&raw.exclude_dirs),
-        options: echo::options_line(&raw, &effective),
+    let mut notices = notices::of(&raw, &pace, reads_all);
+    let mut exclude = |switch, items: &[OsString]| {
+        let plain = |item: &OsString| folders.item(item, (typed_destination, &destination));
+        let items: Vec<_> = items.iter().map(plain).collect::<Result<_, _>>()?;
+        rules(switch, &items, roots, &mut notices)
+    };
+    let (exclude_files, exclude_dirs) =
+        (exclude("/XF", &raw.exclude_files)?, exclude("/XD", &raw.exclude_dirs)?);
+    let selection = Selection { exclude_files, exclude_dirs, ..selection(&raw, now)? };
+    let effective = Effective::of(&raw, folders.config.retry);
+    let log = match raw.report.log {
+        Some(ref log) => Some(LogFile { path: folders.file(&log.path)?, ..log.clone() }),
+        None => None,
     };
     Ok(Job {
         policy: policy(&raw, selection, &effective),
@@ -166,52 +166,89 @@ pub fn resolve(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Job, 
             (true, false) => MoveMode::Files,
             (false, false) => MoveMode::Keep,
         },
-        reset_archive: false,
-        monitor: None,
-        run_hours: None,
-        tbd: false,
-        pace: Pace { bandwidth: raw.bandwidth, ..Pace::default() },
+        reset_archive: raw.archive_reset,
+        monitor: Monitor::of(raw.monitor_changes, raw.monitor_minutes),
+        run_hours: raw.run_hours.map(|hours| RunHours { hours, per_file: raw.run_hours_per_file }),
+        tbd: raw.tbd,
+        pace,
         link_policy: raw.link_policy.unwrap_or_default(),
         compression: raw.compression.unwrap_or_default(),
+        header: header(&raw, &effective, Some(&source), Some(&destination)),
         report: ReportOptions {
             multi_threaded: raw.threads.is_some(),
             list_only: raw.list_only,
-            log: raw.report.log.map(|log| log.below(surroundings.cwd)),
+            log,
             ..raw.report
         },
-        header,
         notices,
-        state_dir: raw.state_dir.map(|dir| surroundings.cwd.join(dir)),
+        state_dir: raw.state_dir.map(|dir| cwd.join(dir)),
         source,
         destination,
     })
 }
 
-fn check_conflicts(raw: &RawOptions) -> Result<(), ResolveError> {
+/// What the report of a job would begin with; source and destination may be missing.
+pub(super) fn header_of(
+    raw: &RawOptions,
+    folders: Folders<'_>,
+) -> Result<HeaderText, ResolveError> {
+    check_conflicts(raw, folders.surroundings.reads_all)?;
+    let source = raw.source.as_deref().map(|typed| folders.source(typed)).transpose()?;
+    let destination =
+        raw.destination.as_deref().map(|typed| folders.destination(typed)).transpose()?;
+    let effective = Effective::of(raw, folders.config.retry);
+    Ok(header(raw, &effective, source.as_deref(), destination.as_ref()))
+}
+
+fn header(
+    raw: &RawOptions,
+    effective: &Effective,
+    source: Option<&Path>,
+    destination: Option<&Destination>,
+) -> HeaderText {
+    let files =
+        [&raw.job_files[..], &raw.saves.iter().map(|saved| saved.path.clone()).collect::<Vec<_>>()];
+    HeaderText {
+        source: source
+            .map(|path| with_slash(shown(path.as_os_str()).to_string()))
+            .unwrap_or_default(),
+        destination: destination.map(|to| with_slash(to.to_string())).unwrap_or_default(),
+        job_files: files.concat().iter().map(|file| shown(file.as_os_str()).to_string()).collect(),
+        files: if raw.include_files.is_empty() {
+            vec!["*.*".to_owned()]
+        } else {
+            echo::shown(&raw.include_files)
+        },
+        exclude_files: echo::shown(&raw.exclude_files),
+        exclude_dirs: echo::shown(&raw.exclude_dirs),
+        options: echo::options_line(raw, effective),
+    }
+}
+
+fn check_conflicts(raw: &RawOptions, reads_all: bool) -> Result<(), ResolveError> {
     let moves = raw.move_files || raw.move_all;
+    let conflict = |one, other, reason| Err(ResolveError::Conflict(one, other, reason));
     if raw.create && raw.no_copy {
-        return Err(ResolveError::Conflict(
-            "/CREATE",
-            "/NOCOPY",
-            "one makes files, the other none",
-        ));
+        return conflict("/CREATE", "/NOCOPY", "one makes files, the other none");
     }
     if moves && (raw.create || raw.no_copy) {
         let kept = if raw.create { "/CREATE" } else { "/NOCOPY" };
         let reason = "the source would be deleted without its content having been copied";
-        return Err(ResolveError::Conflict("/MOV", kept, reason));
+        return conflict("/MOV", kept, reason);
+    }
+    if raw.gap_milliseconds.is_some() && raw.threads.is_some() {
+        let reason =
+            "gaps between the blocks of several files make no rate; write /BWLIMIT:RATE instead";
+        return conflict("/IPG", "/MT", reason);
+    }
+    let copy = raw.copy.unwrap_or(CopyFlags::DAT);
+    if raw.fix.security && !(copy.security || copy.owner) {
+        return Err(ResolveError::NothingToFix);
+    }
+    if raw.backup && !reads_all {
+        return Err(ResolveError::NoBackupRight);
     }
     Ok(())
-}
-
-fn folder(typed: &OsStr, surroundings: &Surroundings<'_>) -> Result<Destination, ResolveError> {
-    match Destination::parse(typed, surroundings.home) {
-        Ok(Destination::Local(path)) => {
-            Ok(Destination::Local(rules::clean(&surroundings.cwd.join(path))))
-        }
-        Ok(remote @ Destination::Remote(_)) => Ok(remote),
-        Err(source) => Err(ResolveError::Folder { typed: typed.to_owned(), source }),
-    }
 }
 
 fn policy(raw: &RawOptions, selection: Selection, effective: &Effective) -> JobPolicy {
@@ -226,33 +263,41 @@ fn policy(raw: &RawOptions, selection: Selection, effective: &Effective) -> JobP
             (false, true) => CopyMode::Nothing,
             (false, false) => CopyMode::Copy,
         },
+        content_check: match (raw.verify, raw.include_modified) {
+            (true, _) => ContentCheck::Always,
+            (false, true) => ContentCheck::LooksSame,
+            (false, false) => ContentCheck::Never,
+        },
+        fix: raw.fix,
+        attributes_add: raw.add_attributes,
+        attributes_remove: raw.remove_attributes,
+        writing: raw.writing,
+        space_floor: raw.space_floor,
         purge: raw.purge || raw.mirror,
         list_only: raw.list_only,
         conflict: raw.conflict.unwrap_or_default(),
         max_delete: raw.max_delete,
+        marker: raw.marker.clone(),
+        trash_days: raw.trash_days,
+        plan: raw.plan,
         force: raw.force,
         retry: effective.retry,
         delta: true,
         report_same: raw.report.verbose,
         report_all_extras: raw.report.all_extras,
-        ..JobPolicy::default()
     }
 }
 
-fn selection(
-    raw: &RawOptions,
-    roots: Roots<'_>,
-    notices: &mut Vec<String>,
-) -> Result<Selection, ResolveError> {
+/// All but the exclusions.
+fn selection(raw: &RawOptions, now: &Zoned) -> Result<Selection, ResolveError> {
     let lists = [&raw.include_files, &raw.exclude_files, &raw.exclude_dirs];
     if lists.into_iter().flatten().map(|item| item.len()).sum::<usize>() > PATTERN_BYTES_MAX {
         return Err(ResolveError::PatternsTooLong);
     }
+    let is_archive = raw.archive || raw.archive_reset;
     let all_dirs = raw.empty_subdirs || raw.mirror;
     Ok(Selection {
         include_files: file_patterns(raw)?,
-        exclude_files: rules("/XF", &raw.exclude_files, roots, notices)?,
-        exclude_dirs: rules("/XD", &raw.exclude_dirs, roots, notices)?,
         max_bytes: raw.max_bytes,
         min_bytes: raw.min_bytes,
         recurse: match (all_dirs, raw.subdirs) {
@@ -262,6 +307,13 @@ fn selection(
         },
         levels: raw.levels,
         links: raw.links,
+        attributes: AttributeFilter {
+            all_of: if is_archive { DosAttributes::ARCHIVE } else { DosAttributes::NONE },
+            any_of: raw.include_attributes,
+            none_of: raw.exclude_attributes,
+        },
+        modified: ages::range(raw.max_age, raw.min_age, now),
+        accessed: ages::range(raw.max_access_age, raw.min_access_age, now),
         ..Selection::default()
     })
 }

@@ -21,5 +21,13 @@ pub(super) const GROUP: Group = Group {
             Ok(())
         })
         .or("5"),
+        Switch::flag("/REG", "remember", "Make /R and /W the defaults of later jobs", |raw| {
+            raw.remember = true;
+        })
+        .translated("kept in defaults.toml beside the sender's configuration, for this user"),
+        Switch::flag("/TBD", "wait-for-share", "Try again, too, when the share is not there yet", |raw| {
+            raw.tbd = true;
+        })
+        .translated("a share that the agent does not know, or that is offline, is tried again under /R and /W"),
     ],
 };

@@ -1,10 +1,56 @@
-//! When a job runs: [`Monitor`] (`/MON`, `/MOT`) and [`RunHours`] (`/RH`, `/PF`).
+//! Switches that say when a job runs: [`Monitor`] (`/MON`, `/MOT`) and [`RunHours`] (`/RH`, `/PF`).
 
 use std::ffi::OsStr;
 use std::fmt;
 
 use super::rate::Hours;
-use super::switch::BadValue;
+use super::switch::{BadValue, Group, Switch, number};
+
+pub(super) const GROUP: Group = Group {
+    title: "Schedule",
+    rows: &[
+        Switch::value(
+            "/MON",
+            "N",
+            "monitor-changes",
+            "Run again whenever N changes were seen, for ever",
+            |raw, value| {
+                raw.monitor_changes = Some(count(value, "a number of changes, 1 or more")?);
+                Ok(())
+            },
+        ),
+        Switch::value(
+            "/MOT",
+            "M",
+            "monitor-minutes",
+            "Run again after M minutes if something changed, for ever",
+            |raw, value| {
+                raw.monitor_minutes = Some(count(value, "a number of minutes, 1 or more")?);
+                Ok(())
+            },
+        ),
+        Switch::value(
+            "/RH",
+            "HHMM-HHMM",
+            "run-hours",
+            "Start copies at these hours only, in local time",
+            |raw, value| {
+                raw.run_hours = Some(parse_window(value)?);
+                Ok(())
+            },
+        ),
+        Switch::flag("/PF", "per-file", "Look at /RH before each file, not each pass", |raw| {
+            raw.run_hours_per_file = true;
+        }),
+    ],
+};
+
+fn count(value: &OsStr, wanted: &'static str) -> Result<u32, BadValue> {
+    match number(value, wanted)? {
+        0 => Err(BadValue::new(wanted)),
+        count => Ok(count),
+    }
+}
 
 /// Run again and again, each time after so many changes and so many minutes; both must have come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,7 +86,7 @@ const WINDOW_MINUTES_MIN: u16 = 2;
 const DAY_MINUTES: u16 = 24 * 60;
 
 /// The value of `/RH`, `hhmm-hhmm`.
-pub(super) fn parse_window(value: &OsStr) -> Result<Hours, BadValue> {
+fn parse_window(value: &OsStr) -> Result<Hours, BadValue> {
     let wanted = || BadValue::new("hours such as 1800-0600, over two minutes long");
     let hours = value.to_str().and_then(Hours::parse).ok_or_else(wanted)?;
     let minutes = (DAY_MINUTES + hours.to_minute - hours.from_minute) % DAY_MINUTES;

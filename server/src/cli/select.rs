@@ -83,6 +83,19 @@ pub(super) const GROUP: Group = Group {
                 raw.classes.include_tweaked = true;
             },
         ),
+        Switch::flag(
+            "/IM",
+            "include-modified",
+            "Copy files that look the same and are not",
+            |raw| raw.include_modified = true,
+        )
+        .translated("files that look the same are compared by their content: change times are each machine's own"),
+        Switch::flag(
+            "/VERIFY",
+            "verify",
+            "Compare every file on both sides by its content",
+            |raw| raw.verify = true,
+        ),
         Switch::value("/MAX", "BYTES", "max-size", "Leave out larger files", |raw, value| {
             raw.max_bytes = Some(number(value, BYTES)?);
             Ok(())

@@ -19,6 +19,41 @@ pub struct Switch {
     pub default: Option<&'static str>,
     /// Which value it takes, and what it sets.
     pub takes: Takes,
+    /// What becomes of it here.
+    pub treatment: Treatment,
+}
+
+/// What becomes of a switch here. None is accepted and silently ignored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Treatment {
+    /// It means what it means to Robocopy; or it is ours.
+    Native,
+    /// It means the closest thing; the report says once which.
+    Translate(&'static str),
+    /// It is accepted and changes nothing; the report says once why.
+    Note(&'static str),
+    /// It is refused, with this reason.
+    Refuse(&'static str),
+}
+
+impl Treatment {
+    /// In a word, as the reference page has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Translate(_) => "translate",
+            Self::Note(_) => "note",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+
+    /// What is said of it, unless it is native.
+    pub fn text(self) -> Option<&'static str> {
+        match self {
+            Self::Native => None,
+            Self::Translate(text) | Self::Note(text) | Self::Refuse(text) => Some(text),
+        }
+    }
 }
 
 /// Which value a switch takes, and the function that puts it into [`RawOptions`].
@@ -78,9 +113,13 @@ pub struct Group {
 /// All switches, by theme. Parser, help, completions, man page and tests walk this table.
 pub const TABLE: &[Group] = &[
     super::copy::GROUP,
+    super::writing::GROUP,
     super::select::GROUP,
+    super::attributes::GROUP,
+    super::ages::GROUP,
     super::guard::GROUP,
     super::retry::GROUP,
+    super::schedule::GROUP,
     super::network::GROUP,
     super::logging::GROUP,
     super::job::GROUP,
@@ -99,7 +138,7 @@ impl Switch {
         help: &'static str,
         set: fn(&mut RawOptions),
     ) -> Self {
-        Self { slash: Some(slash), long, help, default: None, takes: Takes::Nothing(set) }
+        Self::row(slash, long, help, Takes::Nothing(set))
     }
 
     /// A switch with a value; `spelling` is Robocopy's, and the value's name is `name`.
@@ -110,7 +149,18 @@ impl Switch {
         help: &'static str,
         set: SetValue,
     ) -> Self {
-        Self { slash: Some(slash), long, help, default: None, takes: Takes::Value { name, set } }
+        Self::row(slash, long, help, Takes::Value { name, set })
+    }
+
+    /// A switch whose value may be left away; `absent` stands for it then.
+    pub(super) const fn optional(
+        slash: &'static str,
+        (name, absent): (&'static str, &'static str),
+        long: &'static str,
+        help: &'static str,
+        set: SetValue,
+    ) -> Self {
+        Self::row(slash, long, help, Takes::Optional { name, absent, set })
     }
 
     /// A switch with a list of items.
@@ -121,7 +171,49 @@ impl Switch {
         help: &'static str,
         add: SetValue,
     ) -> Self {
-        Self { slash: Some(slash), long, help, default: None, takes: Takes::List { name, add } }
+        Self::row(slash, long, help, Takes::List { name, add })
+    }
+
+    /// A switch that is refused, so that it sets nothing.
+    pub(super) const fn refused(
+        slash: &'static str,
+        long: &'static str,
+        help: &'static str,
+        reason: &'static str,
+    ) -> Self {
+        let treatment = Treatment::Refuse(reason);
+        Self { treatment, ..Self::flag(slash, long, help, |_| {}) }
+    }
+
+    /// A switch that is accepted and sets nothing.
+    pub(super) const fn noted(
+        slash: &'static str,
+        long: &'static str,
+        help: &'static str,
+        reason: &'static str,
+    ) -> Self {
+        let treatment = Treatment::Note(reason);
+        Self { treatment, ..Self::flag(slash, long, help, |_| {}) }
+    }
+
+    const fn row(
+        slash: &'static str,
+        long: &'static str,
+        help: &'static str,
+        takes: Takes,
+    ) -> Self {
+        let (slash, default, treatment) = (Some(slash), None, Treatment::Native);
+        Self { slash, long, help, default, takes, treatment }
+    }
+
+    /// The same row without Robocopy's spelling: a switch that has a long form only.
+    pub(super) const fn long_only(self) -> Self {
+        Self { slash: None, ..self }
+    }
+
+    /// The same row, which means the closest thing there is; `text` says what.
+    pub(super) const fn translated(self, text: &'static str) -> Self {
+        Self { treatment: Treatment::Translate(text), ..self }
     }
 
     /// The same row, with what holds when the switch is absent.
@@ -129,12 +221,14 @@ impl Switch {
         Self { default: Some(default), ..self }
     }
 
+    /// Its name, Robocopy's where there is one: `/R`, `--json`.
+    pub fn name(&self) -> String {
+        self.slash.map_or_else(|| format!("--{}", self.long), str::to_owned)
+    }
+
     /// How the switch is written, Robocopy's form where there is one: `/R:N`, `/MT[:N]`, `/XD NAME...`, `--json`.
     pub fn spelling(&self) -> String {
-        let (head, colon) = match self.slash {
-            Some(slash) => (slash.to_owned(), ":"),
-            None => (format!("--{}", self.long), " "),
-        };
+        let (head, colon) = (self.name(), if self.slash.is_some() { ":" } else { " " });
         match self.takes {
             Takes::Nothing(_) => head,
             Takes::Value { name, .. } => format!("{head}{colon}{name}"),

@@ -176,6 +176,12 @@ fn is_of_the_same(event: &ReportEvent) -> bool {
     file.class == FileClass::Same && file.action == Action::Skip
 }
 
+/// What `/QUIT` shows: the header of a job that is not run.
+pub fn job_page(at: Timestamp, text: &HeaderText) -> String {
+    let header = header::render(text, &at.to_zoned(TimeZone::system()));
+    format!("{header} Quitting : /QUIT Specified on Command Line.\n")
+}
+
 /// The last line of `--json` for a command line that cannot be read: a summary of nothing, with exit code 16.
 pub fn json_of_nothing() -> Vec<u8> {
     let (summary, exit_code) = (Box::default(), ExitCode::FATAL);

@@ -34,7 +34,6 @@ fn text_report(options: ReportOptions) -> TextReport {
         exclude_files: vec!["*.tmp".into(), "*.bak".into()],
         exclude_dirs: vec![".git".into()],
         options: "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5".into(),
-        ..HeaderText::default()
     };
     TextReport::new(options, header, TimeZone::UTC)
 }
