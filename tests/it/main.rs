@@ -1,6 +1,6 @@
 //! What the two programs promise, tried on the two programs.
 //!
-//! `local` and `model` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle;
+//! `local`, `model` and most of `monitor` need the sender alone, `remote` both; `crash_points`, `resume` and `signals` end one of them in the middle;
 //! `hostile` speaks to the agent as no sender would. `laboratory` tries the link that benchmarks run on.
 
 mod crash_points;
@@ -8,6 +8,7 @@ mod hostile;
 mod laboratory;
 mod local;
 mod model;
+mod monitor;
 mod remote;
 mod resume;
 mod signals;
