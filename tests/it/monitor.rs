@@ -17,6 +17,7 @@ use quicopy_tests::{
     tree,
     world::World,
 };
+use rustix::fs::{XattrFlags, setxattr};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -137,7 +138,9 @@ fn when_its_hours_end_a_job_finishes_its_file_and_leaves_the_destination_to_othe
     assert!(told(&job), "{}", job.stdout());
     let whole = ["a", "b", "c", "d"].map(|name| {
         let length = sites.world.share().join(name).metadata().map(|file| file.len());
-        assert!(length.as_ref().is_err() || length.as_ref().is_ok_and(|length| *length == 24 << 20));
+        assert!(
+            length.as_ref().is_err() || length.as_ref().is_ok_and(|length| *length == 24 << 20)
+        );
         length.is_ok()
     });
     assert!(whole.contains(&true) && whole.contains(&false), "{whole:?}");
@@ -209,9 +212,7 @@ fn a_file_that_vanishes_while_others_are_copied_is_no_failure_in_the_end() {
 }
 
 fn set_attributes(path: &Path, value: &str) -> bool {
-    let mut command = Command::new("setfattr");
-    command.args(["-n", "user.DOSATTRIB", "-v", value]).arg(path);
-    command.status().is_ok_and(|status| status.success())
+    setxattr(path, "user.DOSATTRIB", value.as_bytes(), XattrFlags::empty()).is_ok()
 }
 
 #[test]
@@ -258,5 +259,6 @@ fn a_job_with_too_few_watches_goes_by_time() {
     if !waits(&job) {
         return;
     }
-    stop(job).exits(&[1]).says("raise fs.inotify.max_user_watches");
+    wait_for(&mut job, "raise fs.inotify.max_user_watches");
+    stop(job).exits(&[1]);
 }

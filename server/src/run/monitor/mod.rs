@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use quicopy_engine::filter::Filter;
 
 use super::job::Run;
-use crate::cli::Monitor;
+use crate::cli::{Job, Monitor};
 use crate::report::{ExitCode, ReportEvent, Summary};
 use changes::Seen;
 use turn::Turn;
@@ -27,14 +27,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// off, as it does when it is asked to stop; otherwise what all runs came to.
 pub(super) fn run(run: &Run<'_>, monitor: Monitor) -> ExitCode {
     let mut whole = Whole::default();
-    let mut eyes = Eyes::new(run);
+    let mut eyes = Eyes::new(run.job);
     loop {
         // What changes from here on may be seen by this run, or not: it counts for the next.
-        let is_watched = eyes.open(run);
+        eyes.open();
         let (summary, exit_code) = run.once(Some(whole.runs + 1));
         whole.add(&summary, exit_code);
         if !run.stop.is_set() {
-            wait(run, monitor, &mut eyes, is_watched);
+            wait(run, monitor, &mut eyes);
         }
         if run.stop.is_set() {
             let exit_code = match exit_code {
@@ -50,15 +50,17 @@ pub(super) fn run(run: &Run<'_>, monitor: Monitor) -> ExitCode {
 }
 
 /// Waits until the next run is due, or the user asks to stop.
-fn wait(run: &Run<'_>, monitor: Monitor, eyes: &mut Eyes, mut is_watched: bool) {
+fn wait(run: &Run<'_>, monitor: Monitor, eyes: &mut Eyes) {
     let Monitor { minutes, changes } = monitor;
     run.reporter.tell(ReportEvent::Monitoring { minutes, changes });
     let turn = Turn::new(monitor, Instant::now());
     let mut shown = None;
     loop {
-        is_watched = is_watched && eyes.still_see(run);
-        let seen = if is_watched { eyes.seen() } else { Seen::Unknown };
-        let now = Instant::now();
+        if let Some(reason) = eyes.news_of_blindness() {
+            let text = format!("{reason}; until then runs follow each other by time alone");
+            run.reporter.tell(ReportEvent::Notice(text));
+        }
+        let (now, seen) = (Instant::now(), eyes.seen());
         if turn.is_due(now, seen) {
             return;
         }
@@ -94,51 +96,25 @@ impl Whole {
 
 /// What sees changes, if anything does.
 struct Eyes {
-    watch: Option<Watch>,
-    /// What was said of why not.
+    watch: Result<Watch, String>,
+    /// Why nothing is seen, as it was said last.
     told: Option<String>,
 }
 
 impl Eyes {
-    fn new(run: &Run<'_>) -> Self {
-        let policy = &run.job.policy;
-        // A pattern that is none ends each run with the same words.
-        let watch = Filter::new(&policy.selection)
-            .ok()
-            .map(|filter| Watch::new(Tree::new(&run.job.source, filter, &policy.selection)));
-        match watch {
-            Some(Ok(watch)) => Self { watch: Some(watch), told: None },
-            Some(Err(error)) => {
-                let mut eyes = Self { watch: None, told: None };
-                eyes.tell(run, error.to_string());
-                eyes
-            }
-            None => Self { watch: None, told: None },
-        }
+    fn new(job: &Job) -> Self {
+        let selection = &job.policy.selection;
+        let watch = Filter::new(selection).map_err(|error| error.to_string()).and_then(|filter| {
+            let tree = Tree::new(&job.source, filter, selection);
+            Watch::new(tree).map_err(|error| error.to_string())
+        });
+        Self { watch, told: None }
     }
 
-    /// Begins to count anew; whether anything is seen.
-    fn open(&mut self, run: &Run<'_>) -> bool {
-        let begun = match &self.watch {
-            Some(watch) => watch.begin(),
-            None => return false,
-        };
-        match begun {
-            Ok(()) => true,
-            Err(error) => {
-                self.tell(run, error.to_string());
-                false
-            }
-        }
-    }
-
-    fn still_see(&mut self, run: &Run<'_>) -> bool {
-        match self.watch.as_ref().and_then(Watch::failure) {
-            Some(reason) => {
-                self.tell(run, reason);
-                false
-            }
-            None => true,
+    /// Begins to count anew.
+    fn open(&self) {
+        if let Ok(watch) = &self.watch {
+            watch.begin();
         }
     }
 
@@ -146,11 +122,16 @@ impl Eyes {
         self.watch.as_ref().map_or(Seen::Unknown, Watch::seen)
     }
 
-    fn tell(&mut self, run: &Run<'_>, reason: String) {
-        if self.told.as_ref() != Some(&reason) {
-            let text = format!("{reason}; until then runs follow each other by time alone");
-            run.reporter.tell(ReportEvent::Notice(text));
-            self.told = Some(reason);
+    /// Why nothing is seen, unless that was asked already.
+    fn news_of_blindness(&mut self) -> Option<String> {
+        let reason = match &self.watch {
+            Ok(watch) => watch.failure(),
+            Err(reason) => Some(reason.clone()),
+        };
+        if reason == self.told {
+            return None;
         }
+        self.told = reason;
+        self.told.clone()
     }
 }

@@ -119,29 +119,27 @@ impl Watch {
         Ok(Self { shared, reading: Some((until, reading)) })
     }
 
-    /// Begins to count anew. Watches the source, if it is not watched already.
-    ///
-    /// # Errors
-    /// It cannot be watched as a whole, and is not at all.
-    pub(super) fn begin(&self) -> Result<(), WatchError> {
+    /// Begins to count anew. Watches the source, if it is not watched already: as a whole, or not at all.
+    pub(super) fn begin(&self) {
         self.shared.read();
         let mut state = self.shared.state();
-        state.changes = Changes::default();
         if state.dirs.is_empty() {
             state.failure = None;
-            let watched = self.shared.watch(&mut state, RelPath::ROOT);
-            state.changes = Changes::default();
-            return watched.inspect_err(|_| self.shared.unwatch(&mut state));
+            self.shared.add(&mut state, RelPath::ROOT);
         }
-        Ok(())
+        state.changes = Changes::default();
     }
 
     /// What was seen since.
     pub(super) fn seen(&self) -> Seen {
-        self.shared.state().changes.seen()
+        let state = self.shared.state();
+        match state.failure {
+            Some(_) => Seen::Unknown,
+            None => state.changes.seen(),
+        }
     }
 
-    /// Why nothing is seen any more, if so.
+    /// Why nothing is seen, if so.
     pub(super) fn failure(&self) -> Option<String> {
         self.shared.state().failure.as_ref().map(ToString::to_string)
     }
@@ -335,7 +333,7 @@ mod tests {
         fs::write(dir.path().join("d/e/f"), "").unwrap();
         let tree = Tree::new(dir.path(), Filter::new(selection).unwrap(), selection);
         let watch = Watch::new(tree).unwrap();
-        watch.begin().unwrap();
+        watch.begin();
         assert_eq!(watch.seen(), Seen::Changes(0));
         for happening in happens {
             happening(dir.path());
@@ -421,13 +419,16 @@ mod tests {
         fs::create_dir(&root).unwrap();
         let tree = Tree::new(&root, Filter::new(&selection).unwrap(), &selection);
         let watch = Watch::new(tree).unwrap();
-        watch.begin().unwrap();
+        watch.begin();
         fs::remove_dir(&root).unwrap();
         watch.shared.read();
-        assert!(watch.failure().is_some_and(|reason| reason.contains("cannot be watched")));
-        assert!(watch.begin().is_err());
+        for _ in 0..2 {
+            assert!(watch.failure().is_some_and(|reason| reason.contains("cannot be watched")));
+            assert_eq!(watch.seen(), Seen::Unknown);
+            watch.begin();
+        }
         fs::create_dir(&root).unwrap();
-        watch.begin().unwrap();
+        watch.begin();
         fs::write(root.join("a"), "").unwrap();
         watch.shared.read();
         assert_eq!((watch.seen(), watch.failure()), (Seen::Changes(1), None));
