@@ -71,7 +71,7 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
             let done = first.iter().try_for_each(write_file).and_then(|()| match then {
                 Then::Run(job) => {
                     let state = state(job.state_dir.clone())?;
-                    copy(*job, state.make()?)
+                    copy(&job, state.make()?)
                 }
                 Then::Show { header, .. } => {
                     let page = report::job_page(jiff::Timestamp::now(), &header);
@@ -160,7 +160,7 @@ fn write_file(file: &FileToWrite) -> anyhow::Result<()> {
 }
 
 /// Runs a job. The first SIGINT or SIGTERM ends it in order, the second at once.
-fn copy(job: cli::Job, state: &Path) -> anyhow::Result<u8> {
+fn copy(job: &cli::Job, state: &Path) -> anyhow::Result<u8> {
     raise_descriptor_limit();
     let runtime = runtime()?;
     let stop = StopFlag::default();

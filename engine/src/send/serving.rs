@@ -105,6 +105,11 @@ impl Serving {
         Ok(Self { context, reader, way, literal_bytes: 0 })
     }
 
+    /// Size of the file in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.reader.size_bytes()
+    }
+
     /// Bytes of content that were given to a sink.
     pub fn literal_bytes(&self) -> u64 {
         self.literal_bytes

@@ -78,6 +78,14 @@ pub(super) fn dos_attributes_value(dir: BorrowedFd<'_>, name: &Name) -> Option<V
     Some(value)
 }
 
+/// Whether entries of the file system that an open entry is in can have DOS attributes. Where that cannot be told, they can.
+pub(super) fn keeps_dos_attributes(handle: impl AsFd) -> bool {
+    !matches!(
+        fgetxattr(handle, dos_attributes::NAME, &mut [0_u8; 0][..]),
+        Err(Errno::NOTSUP | Errno::NOSYS)
+    )
+}
+
 /// Whether the copy flags ask for an attribute of that name.
 fn wants(flags: CopyFlags, name: &[u8]) -> bool {
     match name {
@@ -150,6 +158,16 @@ mod tests {
             "security.selinux",
             false,
         );
+    }
+
+    #[test]
+    fn a_file_system_without_user_attributes_keeps_no_dos_attributes() {
+        let file = tempfile::tempfile().unwrap();
+        let keeps = fsetxattr(&file, dos_attributes::NAME, b"0x20", XattrFlags::empty()).is_ok();
+        assert_eq!(keeps_dos_attributes(&file), keeps);
+        #[expect(clippy::disallowed_methods, reason = "a file system that has none")]
+        let process = std::fs::File::open("/proc/self/status").unwrap();
+        assert!(!keeps_dos_attributes(&process));
     }
 
     #[test]

@@ -100,6 +100,11 @@ impl Source {
         }
     }
 
+    /// Whether the root's file system can keep DOS attributes: as user attributes, which some have not, or are mounted without.
+    pub fn keeps_attributes(&self) -> bool {
+        attributes::keeps_dos_attributes(&*self.root)
+    }
+
     pub(crate) fn directory(&self) -> &Arc<Directory> {
         &self.root
     }

@@ -10,7 +10,8 @@ use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass, Removal};
 use super::exit_code::ExitCode;
 use super::summary::Summary;
 
-/// One thing that happened. A job begins with `Started` and ends with `Finished`, whatever comes between.
+/// One thing that happened. A job begins with `Started` and ends with `Finished`, whatever comes between; a monitor is several
+/// of these one after another, and then `MonitorEnded`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReportEvent {
     /// The job begins; nothing has been reached or changed.
@@ -86,12 +87,42 @@ pub enum ReportEvent {
     Fatal(String),
     /// How far the job is. Shown on terminals, and as JSON.
     Progress(Progress),
-    /// The job is over.
+    /// It is none of the job's hours: nothing begins before they come (`/RH`, `/PF`).
+    Paused {
+        /// When they come.
+        until: jiff::Timestamp,
+    },
+    /// The job is over, or one run of a monitor.
     Finished {
         /// What it did.
         summary: Box<Summary>,
+        /// What the program will exit with, if nothing follows.
+        exit_code: ExitCode,
+        /// Which run of a monitor it was, from 1; `None` without `/MON` and `/MOT`.
+        run: Option<u32>,
+    },
+    /// A run of a monitor is over. The next begins after so many minutes and so many changes (`/MON`, `/MOT`).
+    Monitoring {
+        /// Minutes, 1 or more.
+        minutes: u32,
+        /// Changes in the source, 1 or more.
+        changes: u32,
+    },
+    /// So much of that has come. Shown on terminals.
+    Watched {
+        /// Whole minutes since the run.
+        minutes: u64,
+        /// Changes in the source since it began.
+        changes: u64,
+    },
+    /// A monitor was asked to stop. Only JSON shows it.
+    MonitorEnded {
+        /// What all runs did, added up.
+        summary: Box<Summary>,
         /// What the program will exit with.
         exit_code: ExitCode,
+        /// How many runs there were.
+        runs: u32,
     },
 }
 

@@ -55,6 +55,12 @@ impl ExitCode {
         Self(code)
     }
 
+    /// What several runs come to: the bits of all of them. One that broke off says nothing of the others, and is left out.
+    pub fn of_runs(codes: impl IntoIterator<Item = Self>) -> Self {
+        let whole = codes.into_iter().filter(|code| *code != Self::FATAL);
+        Self(whole.fold(0, |bits, code| bits | code.0))
+    }
+
     /// The number for the operating system.
     pub const fn number(self) -> u8 {
         self.0
@@ -115,6 +121,14 @@ mod tests {
     fn a_job_that_broke_off_is_16_whatever_it_did() {
         for number in 0..16 {
             assert_eq!(ExitCode::of(&summary(number), Ending::Fatal).number(), 16);
+        }
+    }
+
+    #[test]
+    fn several_runs_have_all_their_bits_but_those_of_one_that_broke_off() {
+        for (codes, whole) in [(vec![1, 2, 8], 11), (vec![0, 16, 2], 2), (vec![16], 0), (vec![], 0)]
+        {
+            assert_eq!(ExitCode::of_runs(codes.into_iter().map(ExitCode)).number(), whole);
         }
     }
 

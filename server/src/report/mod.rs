@@ -52,6 +52,18 @@ pub struct Report {
     console: Sink,
     log: Option<Sink>,
     bars: Option<Bars>,
+    status: Status,
+}
+
+/// What a terminal shows of a monitor that waits: a line that is written again and again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Status {
+    /// Nobody looks.
+    Off,
+    /// It may be shown.
+    Clear,
+    /// It stands there, and no line may follow it on the same line.
+    Shown,
 }
 
 impl Report {
@@ -61,12 +73,16 @@ impl Report {
     /// The log cannot be opened, or is in another encoding. Nothing has been shown; the job must not begin.
     pub fn open(options: ReportOptions, header: HeaderText) -> Result<Self, LogError> {
         let stdout = io::stdout();
-        let is_terminal = stdout.is_terminal() && io::stderr().is_terminal();
+        let shows_status = stdout.is_terminal();
+        let is_terminal = shows_status && io::stderr().is_terminal();
         let text = TextReport::new(options, header, TimeZone::system());
         let mut report = Self::new(text, stdout)?;
         let options = &report.text.options;
         if is_terminal && !options.no_progress && !options.json {
             report.bars = Some(Bars::new());
+        }
+        if shows_status && !options.json {
+            report.status = Status::Clear;
         }
         Ok(report)
     }
@@ -82,7 +98,7 @@ impl Report {
             None => None,
         };
         let (order, console) = (DirectoryOrder::default(), Sink::new(console));
-        let mut report = Self { text, order, console, log, bars: None };
+        let mut report = Self { text, order, console, log, bars: None, status: Status::Off };
         report.name_log();
         Ok(report)
     }
@@ -101,8 +117,10 @@ impl Report {
 
     /// Takes what happened, and when.
     pub fn handle(&mut self, at: Timestamp, event: &ReportEvent) {
-        if let Some(bars) = &self.bars {
+        if let Some(bars) = &mut self.bars {
             match event {
+                // Those of the run before are done with for good.
+                ReportEvent::Started { .. } => *bars = Bars::new(),
                 ReportEvent::Progress(progress) => bars.show(progress),
                 ReportEvent::Finished { .. } => bars.clear(),
                 _ => {}
@@ -115,6 +133,7 @@ impl Report {
             sink.write(&log.encoding.encode(&lines));
         }
         let console = &mut self.console;
+        show_status(&mut self.status, console, event, &lines);
         if options.json {
             if options.verbose || !is_of_the_same(event) {
                 console.write(&json::render(&self.text.header, event));
@@ -130,6 +149,24 @@ impl Report {
     /// What ended the writing of the log before the job's end, such as a full disk.
     pub fn log_failure(&self) -> Option<&io::Error> {
         self.log.as_ref().and_then(Sink::failure)
+    }
+}
+
+/// Writes how far a waiting monitor is, or ends the line on which that stands.
+fn show_status(status: &mut Status, console: &mut Sink, event: &ReportEvent, lines: &str) {
+    match (*status, event) {
+        (Status::Off, _) => {}
+        (Status::Clear | Status::Shown, ReportEvent::Watched { minutes, changes }) => {
+            console.write(format!("\r{minutes:>4} mins : {changes} changes.").as_bytes());
+            *status = Status::Shown;
+        }
+        (Status::Shown, event)
+            if !lines.is_empty() || matches!(event, ReportEvent::MonitorEnded { .. }) =>
+        {
+            console.write(b"\n");
+            *status = Status::Clear;
+        }
+        (Status::Clear | Status::Shown, _) => {}
     }
 }
 
@@ -156,6 +193,6 @@ pub fn json_of_a_look() -> Vec<u8> {
 }
 
 fn json_of(exit_code: ExitCode) -> Vec<u8> {
-    let finished = ReportEvent::Finished { summary: Box::default(), exit_code };
+    let finished = ReportEvent::Finished { summary: Box::default(), exit_code, run: None };
     json::render(&HeaderText::default(), &finished)
 }

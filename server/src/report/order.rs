@@ -43,7 +43,11 @@ impl DirectoryOrder {
             | ReportEvent::Notice(_)
             | ReportEvent::Fatal(_)
             | ReportEvent::Progress(_)
-            | ReportEvent::Finished { .. } => self.drain() + &lines,
+            | ReportEvent::Paused { .. }
+            | ReportEvent::Finished { .. }
+            | ReportEvent::Monitoring { .. }
+            | ReportEvent::Watched { .. }
+            | ReportEvent::MonitorEnded { .. } => self.drain() + &lines,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The counts of a job: [`Summary`].
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// What a job did, or with `/L` would have done.
@@ -96,6 +97,54 @@ impl Counts {
             Column::Extras => &mut self.extras,
         };
         *cell += amount;
+    }
+}
+
+impl AddAssign<&Summary> for Summary {
+    /// Adds what another run did.
+    fn add_assign(&mut self, other: &Summary) {
+        let Summary {
+            dirs,
+            files,
+            bytes,
+            deleted,
+            other_failures,
+            conflicts,
+            literal_bytes,
+            reused_bytes,
+            resumed_bytes,
+            resent_bytes,
+            wire_bytes_sent,
+            wire_bytes_received,
+            reconnects,
+            times,
+        } = other;
+        for (row, more) in
+            [(&mut self.dirs, dirs), (&mut self.files, files), (&mut self.bytes, bytes)]
+        {
+            let Counts { copied, skipped, mismatched, failed, extras } = *more;
+            row.copied += copied;
+            row.skipped += skipped;
+            row.mismatched += mismatched;
+            row.failed += failed;
+            row.extras += extras;
+        }
+        self.deleted += deleted;
+        self.other_failures += other_failures;
+        self.conflicts += conflicts;
+        self.literal_bytes += literal_bytes;
+        self.reused_bytes += reused_bytes;
+        self.resumed_bytes += resumed_bytes;
+        self.resent_bytes += resent_bytes;
+        self.wire_bytes_sent += wire_bytes_sent;
+        self.wire_bytes_received += wire_bytes_received;
+        self.reconnects += reconnects;
+        let Times { total, copying, waiting, other, lost } = *times;
+        self.times.total += total;
+        self.times.copying += copying;
+        self.times.waiting += waiting;
+        self.times.other += other;
+        self.times.lost += lost;
     }
 }
 

@@ -42,6 +42,9 @@ impl TextReport {
 
     /// The lines of one event that happened `at`; empty for what the options leave out.
     pub(super) fn render(&mut self, at: Timestamp, event: &ReportEvent) -> String {
+        if let ReportEvent::Started { .. } = event {
+            self.arrivals = Arrivals::default();
+        }
         let arrival = self.arrival(at, event);
         if let ReportEvent::Directory { path, .. } = event {
             self.directory = Some(path.clone());
@@ -90,9 +93,19 @@ impl TextReport {
             ReportEvent::Removed(removal) => self.removal(at, removal),
             ReportEvent::Notice(text) => format!("    NOTE : {}\n", escaped(text)),
             ReportEvent::Fatal(text) => format!("\nERROR : {}\n", escaped(text)),
-            ReportEvent::Copied { .. } | ReportEvent::Progress(_) => String::new(),
+            ReportEvent::Copied { .. }
+            | ReportEvent::Progress(_)
+            | ReportEvent::Watched { .. }
+            | ReportEvent::MonitorEnded { .. } => String::new(),
+            ReportEvent::Paused { until } => {
+                let [at, until] = [at, *until].map(|at| self.clock(at));
+                format!("    Hours : Paused at {at} until {until}...\n")
+            }
+            ReportEvent::Monitoring { minutes, changes } => {
+                format!("  Monitor : Waiting for {minutes} minutes and {changes} changes...\n")
+            }
             ReportEvent::Finished { .. } if options.no_summary => String::new(),
-            ReportEvent::Finished { summary, exit_code } => {
+            ReportEvent::Finished { summary, exit_code, .. } => {
                 totals::render(summary, *exit_code, &self.local(at), options)
             }
         }
@@ -118,7 +131,7 @@ impl TextReport {
             _ => None,
         };
         let Some((begins, ends)) = expected else { return String::new() };
-        let [begins, ends] = [begins, ends].map(|at| self.local(at).strftime("%H:%M").to_string());
+        let [begins, ends] = [begins, ends].map(|at| self.clock(at));
         format!("\t\t{begins} -> {ends}")
     }
 
@@ -174,6 +187,10 @@ impl TextReport {
 
     fn local(&self, at: Timestamp) -> Zoned {
         at.to_zoned(self.zone.clone())
+    }
+
+    fn clock(&self, at: Timestamp) -> String {
+        self.local(at).strftime("%H:%M").to_string()
     }
 
     fn stamp(&self, at: Timestamp) -> String {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Zoned;
 use quicopy_engine::filter::Filter;
 use quicopy_engine::send::Context;
 use quicopy_engine::source::{Source, StopFlag};
@@ -15,9 +16,11 @@ use quicopy_protocol::version;
 use tokio::runtime::Handle;
 
 use super::accounts::Accounts;
+use super::attempts::Relist;
 use super::carried::Carried;
 use super::counted::Counted;
 use super::ending::{End, Ending};
+use super::hours::minute_of_day;
 use super::moving::{Moved, Mover};
 use super::offers::Offers;
 use super::outlet::Outlet;
@@ -26,10 +29,14 @@ use super::reporter::Reporter;
 use super::serving::Desk;
 use super::silence::Silence;
 use super::throttle::Throttle;
+use crate::cli::Hours;
 use crate::report::ReportEvent;
 
 /// How often progress is shown.
 pub(super) const TICK: Duration = Duration::from_millis(200);
+
+/// How long the agent may take to put in place what it has, before a pause begins. A file that it asks for again waits until then.
+const PLACING_TIME: Duration = Duration::from_secs(30);
 
 /// Everything that is the same for all attempts of a job.
 pub(super) struct Setting<'a> {
@@ -39,6 +46,11 @@ pub(super) struct Setting<'a> {
     pub(super) threads: usize,
     pub(super) throttle: Arc<Throttle>,
     pub(super) mover: Mover,
+    /// `/M`: what is copied is not marked for archiving any more.
+    pub(super) resets_archive: bool,
+    /// Hours in which files may be begun, if others may follow (`/PF`).
+    pub(super) hours: Option<Hours>,
+    pub(super) relist: Relist,
     pub(super) reporter: &'a Reporter,
     pub(super) runtime: Handle,
     /// Set when the user asks to stop.
@@ -52,6 +64,8 @@ pub(super) struct Attempted {
     pub(super) literal_bytes: u64,
     pub(super) wire: Arc<WireStats>,
     pub(super) carried: Carried,
+    /// Files that failed because they were not any more what was listed.
+    pub(super) changed_files: u64,
 }
 
 /// Makes one attempt over a fresh link.
@@ -81,6 +95,7 @@ pub(super) fn run(
         accounts: Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told),
         moved,
         unfinished,
+        changed_files: 0,
     };
     let end = std::thread::scope(|scope| {
         scope.spawn(|| ending.guard(|| attempt.watch_for_stop()));
@@ -97,7 +112,7 @@ pub(super) fn run(
     });
     attempt.say_goodbye(&end);
 
-    let Books { accounts, moved, unfinished } = books;
+    let Books { accounts, moved, unfinished, changed_files } = books;
     let (counted, told) = accounts.finish();
     let mut carried = Carried { told, moved, unfinished };
     for (entry, share) in attempt.meter.unfinished() {
@@ -106,7 +121,7 @@ pub(super) fn run(
         }
     }
     let literal_bytes = attempt.meter.literal_bytes();
-    Attempted { end, counted, literal_bytes, wire: link.wire, carried }
+    Attempted { end, counted, literal_bytes, wire: link.wire, carried, changed_files }
 }
 
 /// One attempt, as its threads share it. Its methods stand where their steps are: `opening`, `listing`, `hearing`, `parting`.
@@ -126,6 +141,7 @@ pub(super) struct Books {
     pub(super) moved: Moved,
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
+    pub(super) changed_files: u64,
 }
 
 impl Attempt<'_> {
@@ -148,6 +164,10 @@ impl Attempt<'_> {
             }
             scope.spawn(|| ending.guard(|| self.hear_control_lane()));
             scope.spawn(|| ending.guard(|| self.show_progress()));
+            if let Some(hours) = self.setting.hours {
+                self.desk.hold(!hours.contains(minute_of_day(&Zoned::now())));
+                scope.spawn(move || ending.guard(|| self.keep_hours(hours)));
+            }
             let end = ending.guard(|| self.listen(books));
             self.send_home();
             end.unwrap_or_else(|| self.end_of_link())
@@ -162,6 +182,23 @@ impl Attempt<'_> {
         self.link.listing_tx.close();
         self.link.content_tx.close();
         self.link.control_rx.close();
+    }
+
+    /// Begins no file outside the job's hours. Once there is nothing else to do, the link is given up, and with it the lock on
+    /// the destination: others may need it meanwhile.
+    fn keep_hours(&self, hours: Hours) {
+        let mut idle_since = None;
+        while !self.ending.over().wait(TICK) {
+            self.desk.hold(!hours.contains(minute_of_day(&Zoned::now())));
+            if !self.desk.waits_for_release() {
+                idle_since = None;
+                continue;
+            }
+            let since = *idle_since.get_or_insert_with(Instant::now);
+            if !self.meter.awaits_outcomes() || since.elapsed() > PLACING_TIME {
+                return self.ending.give_up(End::Paused);
+            }
+        }
     }
 
     fn show_progress(&self) {

@@ -22,6 +22,8 @@ pub(super) enum End {
     SourceFailed(String),
     /// The user asked to stop.
     Stopped,
+    /// It is none of the job's hours any more (`/PF`).
+    Paused,
 }
 
 impl End {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quicopy_engine::send::Lacking;
 use quicopy_protocol::message::{Message, Outcomes, Plan};
+use quicopy_protocol::meta::Kind;
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::attempt::{Attempt, Books, Setting};
@@ -81,8 +82,8 @@ impl Attempt<'_> {
     }
 
     fn settle(&self, outcomes: Outcomes, books: &mut Books) {
-        let Setting { mover, reporter, source, .. } = self.setting;
-        let Books { accounts, moved, unfinished } = books;
+        let Setting { mover, resets_archive, relist, reporter, source, .. } = self.setting;
+        let Books { accounts, moved, unfinished, changed_files } = books;
         let tell = &mut |event| reporter.tell(event);
         for outcome in &outcomes.entries {
             let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
@@ -93,13 +94,37 @@ impl Attempt<'_> {
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
             self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
             let before = unfinished.remove(&path).unwrap_or_default();
-            accounts.outcome(&offer, outcome, before.sent_bytes, tell);
+            let has_changed = self.desk.take_changed(outcome.entry);
+            let mut relisted_after = None;
+            if has_changed && matches!(outcome.result, OutcomeResult::Failed(_)) {
+                *changed_files += 1;
+                relisted_after = relist.wait();
+                if relist.is_under_way {
+                    accounts.retrying(outcome.entry);
+                }
+            }
+            accounts.outcome(&offer, outcome, before.sent_bytes, &mut |event| {
+                tell(match (event, relisted_after) {
+                    (ReportEvent::Error { failure, path, .. }, Some(wait)) => {
+                        ReportEvent::Retrying { failure, path, wait }
+                    }
+                    (event, _) => event,
+                });
+            });
             match &outcome.result {
                 OutcomeResult::Done(_) => {
                     if mover.empties() {
                         moved.copied(dir);
                     }
                     if let Err(failure) = mover.remove(source, &path, scanned) {
+                        accounts.other_failure(&failure, &path, tell);
+                    }
+                    if *resets_archive
+                        && !mover.moves()
+                        && scanned.entry.kind == Kind::File
+                        && let Err(failure) =
+                            source.clear_archive(&path, &scanned.entry.meta, &scanned.identity)
+                    {
                         accounts.other_failure(&failure, &path, tell);
                     }
                 }

@@ -19,7 +19,7 @@ impl Outages {
     /// Takes the end of an attempt that had a link since `begin`.
     pub(super) fn attempted(&mut self, begin: Instant, end: &End, now: Instant) {
         let begins_anew = match end {
-            End::Complete { .. } | End::SourceFailed(_) | End::Stopped => false,
+            End::Complete { .. } | End::SourceFailed(_) | End::Stopped | End::Paused => false,
             End::Lost(_) => true,
             End::Refused(refused) if refused.code == RefusalCode::Stopping => true,
             // It was not served: an outage goes on.

@@ -142,9 +142,9 @@ impl Outlet {
         })
     }
 
-    /// A sink for what belongs to one wish.
-    pub(super) fn wish<'a>(&'a self, want: WantId, meter: &'a Meter) -> Wish<'a> {
-        Wish { outlet: self, want, meter }
+    /// A sink for what belongs to one wish, for a file of so many bytes.
+    pub(super) fn wish<'a>(&'a self, want: WantId, file_bytes: u64, meter: &'a Meter) -> Wish<'a> {
+        Wish { outlet: self, want, file_bytes, meter }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -156,12 +156,14 @@ impl Outlet {
 pub(super) struct Wish<'a> {
     outlet: &'a Outlet,
     want: WantId,
+    file_bytes: u64,
     meter: &'a Meter,
 }
 
 impl Wish<'_> {
     fn pace(&self, data: &Bytes) -> Result<(), Closed> {
-        self.outlet.throttle.take(data.len() as u64, self.outlet.ending.over())
+        let Outlet { throttle, ending, .. } = self.outlet;
+        throttle.take(data.len() as u64, self.file_bytes, ending.over())
     }
 }
 

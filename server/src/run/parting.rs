@@ -70,7 +70,7 @@ impl Attempt<'_> {
                 let _ = self.link.control_tx.try_send(Goodbye { complete: true }.into());
                 Close::finished()
             }
-            End::Stopped | End::SourceFailed(_) => {
+            End::Stopped | End::Paused | End::SourceFailed(_) => {
                 let _ = self.link.control_tx.try_send(Goodbye { complete: false }.into());
                 Close::abandoned()
             }

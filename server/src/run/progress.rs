@@ -153,6 +153,11 @@ impl Meter {
         self.lock().unfinished.iter().map(|(entry, share)| (*entry, *share)).collect()
     }
 
+    /// Whether files were begun of which nothing has been heard since.
+    pub(super) fn awaits_outcomes(&self) -> bool {
+        !self.lock().unfinished.is_empty()
+    }
+
     pub(super) fn snapshot(&self) -> Progress {
         let counts = self.lock();
         let shown = counts.current.values().take(SHOWN_MAX).map(|current| CurrentFile {

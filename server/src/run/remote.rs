@@ -19,8 +19,9 @@ use quicopy_protocol::text::with_causes;
 use quicopy_protocol::transport::{Compression, DialError, Dialer, sender_link};
 use tokio::runtime::Handle;
 
+use super::dial::NoLink;
 use super::memory::{self, LinkMemory};
-use super::{NoLink, stopped};
+use super::stopped;
 use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
 
 /// How long the packet that ends a connection may take to leave. The conversation has ended in order before; should that

@@ -1,10 +1,10 @@
 //! Files on their way out: a few threads serve all wishes, a step of one after a step of another where one waits.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use quicopy_engine::send::{Context, Lacking, SendError, Serving, Step};
-use quicopy_engine::source::OfferedFile;
+use quicopy_engine::source::{FileError, OfferedFile};
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{EntryId, WantId};
 use quicopy_protocol::verdict::Basis;
@@ -16,7 +16,7 @@ use super::progress::Meter;
 #[derive(Default)]
 pub(super) struct Desk {
     state: Mutex<State>,
-    changed: Condvar,
+    news: Condvar,
 }
 
 #[derive(Default)]
@@ -26,6 +26,12 @@ struct State {
     waiting: HashMap<WantId, Ticket>,
     /// Answers for files that are being served at this moment, and whether they are not wanted any more.
     notes: HashMap<WantId, Notes>,
+    /// How many are being served at this moment.
+    in_hand: usize,
+    /// Nothing is begun (`/PF`).
+    held: bool,
+    /// Files that were found in another state than they were listed in.
+    changed: HashSet<EntryId>,
     closed: bool,
 }
 
@@ -35,10 +41,29 @@ struct Notes {
     cancelled: bool,
 }
 
+impl State {
+    /// Takes the next wish that may be served.
+    fn pop(&mut self) -> Option<Ticket> {
+        let at = match self.held {
+            false => 0,
+            true => self.queue.iter().position(Ticket::is_begun)?,
+        };
+        let ticket = self.queue.remove(at)?;
+        self.in_hand += 1;
+        Some(ticket)
+    }
+}
+
 /// One wish.
 struct Ticket {
     want: WantId,
     stage: Stage,
+}
+
+impl Ticket {
+    fn is_begun(&self) -> bool {
+        !matches!(self.stage, Stage::Asked { .. })
+    }
 }
 
 enum Stage {
@@ -61,7 +86,7 @@ impl Desk {
         let mut state = self.lock();
         state.notes.insert(want, Notes::default());
         state.queue.push_back(Ticket { want, stage: Stage::Asked { entry, file, basis } });
-        self.changed.notify_one();
+        self.news.notify_one();
     }
 
     /// Takes the agent's answer to lists of a wish. One that comes after the wish ended is dropped.
@@ -82,17 +107,39 @@ impl Desk {
         }
     }
 
+    /// Begins no further file, or goes on to do so. What was begun is served to its end.
+    pub(super) fn hold(&self, held: bool) {
+        self.lock().held = held;
+        self.news.notify_all();
+    }
+
+    /// Whether there is nothing to do but what is held back.
+    pub(super) fn waits_for_release(&self) -> bool {
+        let state = self.lock();
+        let is_idle = state.in_hand == 0 && state.waiting.is_empty();
+        state.held
+            && is_idle
+            && !state.queue.is_empty()
+            && !state.queue.iter().any(Ticket::is_begun)
+    }
+
+    /// Whether a file failed because it was not in the state any more in which it was listed: listed again, it may be copied.
+    /// Answers once.
+    pub(super) fn take_changed(&self, entry: EntryId) -> bool {
+        self.lock().changed.remove(&entry)
+    }
+
     /// Sends all threads home.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.news.notify_all();
     }
 
     fn wake(&self, state: &mut State, want: WantId) {
         if let Some(ticket) = state.waiting.remove(&want) {
             // What was begun goes on before what was not.
             state.queue.push_front(ticket);
-            self.changed.notify_one();
+            self.news.notify_one();
         }
     }
 
@@ -104,7 +151,9 @@ impl Desk {
                 Outcome::Waits(ticket) => self.park(ticket),
                 Outcome::Over => {
                     meter.end_file(want);
-                    self.lock().notes.remove(&want);
+                    let mut state = self.lock();
+                    state.notes.remove(&want);
+                    state.in_hand -= 1;
                 }
                 Outcome::Closed => return self.close(),
             }
@@ -117,16 +166,17 @@ impl Desk {
             if state.closed {
                 return None;
             }
-            if let Some(ticket) = state.queue.pop_front() {
+            if let Some(ticket) = state.pop() {
                 return Some(ticket);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Lays a wish aside until its answer comes; the answer may have come meanwhile.
     fn park(&self, ticket: Ticket) {
         let mut state = self.lock();
+        state.in_hand -= 1;
         let is_failing = matches!(ticket.stage, Stage::Failing(_));
         let has_news = state.notes.get_mut(&ticket.want).is_some_and(|notes| {
             let answered = !notes.answers.is_empty();
@@ -143,7 +193,7 @@ impl Desk {
         }
     }
 
-    fn news(&self, want: WantId) -> Notes {
+    fn notes(&self, want: WantId) -> Notes {
         let mut state = self.lock();
         let Some(notes) = state.notes.get_mut(&want) else { return Notes::default() };
         Notes { answers: std::mem::take(&mut notes.answers), cancelled: notes.cancelled }
@@ -164,13 +214,13 @@ impl Desk {
                 meter.begin_file(want, entry, &file);
                 match Serving::open(context.clone(), file, basis) {
                     Ok(serving) => (entry, Box::new(serving)),
-                    Err(error) => return fail(want, error.failure(), outlet),
+                    Err(error) => return self.fail_file(want, entry, &error, outlet),
                 }
             }
         };
-        let mut sink = outlet.wish(want, meter);
+        let mut sink = outlet.wish(want, serving.size_bytes(), meter);
         loop {
-            let notes = self.news(want);
+            let notes = self.notes(want);
             if notes.cancelled {
                 return fail(want, cancelled(), outlet);
             }
@@ -189,12 +239,30 @@ impl Desk {
                     return Outcome::Waits(Ticket { want, stage: Stage::Open { entry, serving } });
                 }
                 Ok(Step::Done) => return Outcome::Over,
-                Err(SendError::File(error)) => return fail(want, error.failure(), outlet),
+                Err(SendError::File(error)) => {
+                    return self.fail_file(want, entry, &error, outlet);
+                }
                 Err(SendError::Stopped | SendError::Closed(_) | SendError::BadAnswer(_)) => {
                     return Outcome::Closed;
                 }
             }
         }
+    }
+
+    fn fail_file(
+        &self,
+        want: WantId,
+        entry: EntryId,
+        error: &FileError,
+        outlet: &Outlet,
+    ) -> Outcome {
+        match error {
+            FileError::Vanished | FileError::Changed | FileError::Replaced => {
+                self.lock().changed.insert(entry);
+            }
+            FileError::Io(_) => {}
+        }
+        fail(want, error.failure(), outlet)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -110,6 +110,13 @@ enum Line<'a> {
         bytes_done: u64,
         bytes_total: u64,
     },
+    Paused {
+        until: i64,
+    },
+    Monitoring {
+        minutes: u32,
+        changes: u32,
+    },
     Summary(SummaryLine),
 }
 
@@ -117,6 +124,10 @@ enum Line<'a> {
 struct SummaryLine {
     schema: u32,
     exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<u32>,
     dirs: Row,
     files: Row,
     bytes: Row,
@@ -157,19 +168,18 @@ struct FailureText<'a> {
     reason: &'a str,
 }
 
-/// Writes one event, with a line feed at its end.
+/// Writes one event, with a line feed at its end; nothing for one that only a terminal shows.
 pub(super) fn render(header: &HeaderText, event: &ReportEvent) -> Vec<u8> {
     let mut out = vec![];
+    let Some(line) = line(header, event) else { return out };
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
-    line(header, event)
-        .serialize(&mut serializer)
-        .expect("a vector takes all, and no key is anything but text");
+    line.serialize(&mut serializer).expect("a vector takes all, and no key is anything but text");
     out.push(b'\n');
     out
 }
 
-fn line<'a>(header: &'a HeaderText, event: &'a ReportEvent) -> Line<'a> {
-    match event {
+fn line<'a>(header: &'a HeaderText, event: &'a ReportEvent) -> Option<Line<'a>> {
+    Some(match event {
         ReportEvent::Started { job } => Line::Started {
             schema: SCHEMA,
             job,
@@ -233,10 +243,19 @@ fn line<'a>(header: &'a HeaderText, event: &'a ReportEvent) -> Line<'a> {
             bytes_done: progress.bytes_done,
             bytes_total: progress.bytes_total,
         },
-        ReportEvent::Finished { summary, exit_code } => {
-            Line::Summary(SummaryLine::new(summary, *exit_code))
+        ReportEvent::Paused { until } => Line::Paused { until: until.as_second() },
+        ReportEvent::Finished { summary, exit_code, run } => {
+            Line::Summary(SummaryLine { run: *run, ..SummaryLine::new(summary, *exit_code) })
         }
-    }
+        ReportEvent::Monitoring { minutes, changes } => {
+            Line::Monitoring { minutes: *minutes, changes: *changes }
+        }
+        ReportEvent::Watched { .. } => return None,
+        ReportEvent::MonitorEnded { summary, exit_code, runs } => Line::Summary(SummaryLine {
+            runs: Some(*runs),
+            ..SummaryLine::new(summary, *exit_code)
+        }),
+    })
 }
 
 impl SummaryLine {
@@ -244,6 +263,8 @@ impl SummaryLine {
         Self {
             schema: SCHEMA,
             exit_code: exit_code.number(),
+            run: None,
+            runs: None,
             dirs: (&summary.dirs).into(),
             files: (&summary.files).into(),
             bytes: (&summary.bytes).into(),
@@ -312,8 +333,11 @@ mod tests {
 
     #[test]
     fn the_summary_has_exactly_the_fields_of_the_schema() {
-        let finished =
-            ReportEvent::Finished { summary: Box::default(), exit_code: ExitCode::FATAL };
+        let finished = ReportEvent::Finished {
+            summary: Box::default(),
+            exit_code: ExitCode::FATAL,
+            run: None,
+        };
         let value = json(&finished);
         let expected = [
             "type",
@@ -341,6 +365,21 @@ mod tests {
         }
         assert_eq!(value["type"], "summary");
         assert_eq!(value["exit_code"], 16);
+    }
+
+    #[test]
+    fn runs_of_a_monitor_have_numbers_and_the_last_summary_says_how_many() {
+        let (summary, exit_code) = (Box::<Summary>::default, ExitCode::FATAL);
+        let run = ReportEvent::Finished { summary: summary(), exit_code, run: Some(2) };
+        let whole = ReportEvent::MonitorEnded { summary: summary(), exit_code, runs: 2 };
+        let (run, whole) = (json(&run), json(&whole));
+        assert_eq!((&run["run"], run.get("runs")), (&2.into(), None));
+        assert_eq!(
+            (&whole["runs"], whole.get("run"), &whole["type"]),
+            (&2.into(), None, &"summary".into())
+        );
+        let watched = ReportEvent::Watched { minutes: 1, changes: 1 };
+        assert!(render(&HeaderText::default(), &watched).is_empty());
     }
 
     #[test]

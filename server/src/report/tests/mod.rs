@@ -34,7 +34,6 @@ fn text_report(options: ReportOptions) -> TextReport {
         exclude_files: vec!["*.tmp".into(), "*.bak".into()],
         exclude_dirs: vec![".git".into()],
         options: "*.* /S /E /DCOPY:DA /COPY:DAT /PURGE /MIR /R:3 /W:5".into(),
-        ..HeaderText::default()
     };
     TextReport::new(options, header, TimeZone::UTC)
 }
@@ -238,7 +237,7 @@ fn finished(change: impl FnOnce(&mut Summary)) -> ReportEvent {
     let mut summary = Summary::default();
     change(&mut summary);
     let exit_code = ExitCode::of(&summary, Ending::Complete);
-    ReportEvent::Finished { summary: Box::new(summary), exit_code }
+    ReportEvent::Finished { summary: Box::new(summary), exit_code, run: None }
 }
 
 #[test]
@@ -404,4 +403,27 @@ fn with_everything_switched_off_only_errors_remain() {
         ..ReportOptions::default()
     };
     assert_eq!(run(options), "");
+}
+
+#[test]
+fn hours_and_monitors_are_told_in_robocopys_words() {
+    let until = at(NOW + 3600);
+    check(&ReportEvent::Paused { until }, "    Hours : Paused at 14:25 until 15:25...\n");
+    let waits = ReportEvent::Monitoring { minutes: 5, changes: 3 };
+    check(&waits, "  Monitor : Waiting for 5 minutes and 3 changes...\n");
+    check(&ReportEvent::Watched { minutes: 5, changes: 3 }, "");
+}
+
+#[test]
+fn a_monitor_on_a_terminal_counts_on_one_line_until_another_follows() {
+    let shown = Console::default();
+    let mut report = Report::new(text_report(ReportOptions::default()), shown.clone()).unwrap();
+    report.status = Status::Clear;
+    for (minutes, changes) in [(0, 0), (12, 3)] {
+        report.handle(at(NOW), &ReportEvent::Watched { minutes, changes });
+    }
+    report.handle(at(NOW), &ReportEvent::Notice("x".into()));
+    report.handle(at(NOW), &ReportEvent::Notice("y".into()));
+    let line = "\r   0 mins : 0 changes.\r  12 mins : 3 changes.\n";
+    assert_eq!(shown.text(), format!("{line}    NOTE : x\n    NOTE : y\n"));
 }

@@ -88,7 +88,7 @@ fn job() -> Vec<ReportEvent> {
         directory("new", DirectoryClass::New, 1),
         judged("new/z", FileClass::Lonely, Action::Copy),
         ReportEvent::Error { failure: locked(), path: path("new/z"), retries_exhausted: true },
-        ReportEvent::Finished { summary: Box::new(summary), exit_code },
+        ReportEvent::Finished { summary: Box::new(summary), exit_code, run: None },
     ]
 }
 
