@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quinn::Connection;
 use quinn::congestion::{Controller as QuinnController, ControllerFactory};
 use quinn_proto::RttEstimator;
 
@@ -24,8 +25,14 @@ impl Factory {
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn QuinnController> {
         let controller = Controller::new(self.settings.clone(), current_mtu);
-        Box::new(Adapter { controller, started: now })
+        Box::new(Adapter { controller, started: now, heard_at: now, hungry: Duration::ZERO })
     }
+}
+
+/// Time since the path began in which it would have taken more than there was to send, as far as acknowledgements have shown.
+pub(super) fn hungry(connection: &Connection) -> Duration {
+    let adapter = connection.congestion_state().into_any().downcast::<Adapter>();
+    adapter.map_or(Duration::ZERO, |adapter| adapter.hungry)
 }
 
 /// quinn tells of acknowledgements that it sends, too. Nobody acknowledges them, so that they would be in flight for ever; with 64
@@ -37,6 +44,9 @@ const ACK_BYTES_MAX: u64 = 256;
 struct Adapter {
     controller: Controller,
     started: Instant,
+    /// When the last acknowledgement came.
+    heard_at: Instant,
+    hungry: Duration,
 }
 
 impl Adapter {
@@ -76,6 +86,10 @@ impl QuinnController for Adapter {
         app_limited: bool,
         _largest_packet_num_acked: Option<u64>,
     ) {
+        if app_limited {
+            self.hungry += now.saturating_duration_since(self.heard_at);
+        }
+        self.heard_at = now;
         self.controller.handle_end_acks(self.since(now), in_flight, app_limited);
     }
 
