@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use super::compress::effort::{Effort, Interval, Regulator, nominal};
 use super::compress::probe::Probe;
 use super::compress::{Agreement, Compression};
-use super::controller::hungry;
+use super::controller::{Glance, glance};
 use crate::codec::{EncodeError, Encoded, FRAME_HEAD_BYTES, encode};
 use crate::limits::{CONTENT_BYTES_MAX, EXPANDED_BYTES_MAX};
 use crate::message::Message;
@@ -368,6 +368,7 @@ impl Sorter {
             return;
         };
         let meter = &self.outlets.meter;
+        let Glance { hungry, rate_max } = glance(&self.connection);
         let next = Watch {
             since: now,
             starved: Duration::ZERO,
@@ -375,7 +376,7 @@ impl Sorter {
             counts: meter.read(),
             sent: stats.udp_tx.bytes,
             lost: stats.path.lost_bytes,
-            hungry: hungry(&self.connection),
+            hungry,
         };
         let last = std::mem::replace(&mut self.watch, next);
         let (counts, before) = (self.watch.counts, last.counts);
@@ -393,7 +394,8 @@ impl Sorter {
             sent: self.watch.sent - last.sent,
             // Another path begins anew.
             lost: self.watch.lost.saturating_sub(last.lost),
-            allowed_rate: allowed_rate(&stats.path),
+            allowed_rate: allowed_rate(&stats.path)
+                .min(rate_max.map_or(f64::INFINITY, |rate| rate as f64)),
         };
         let before = regulator.effort();
         regulator.handle_interval(&interval);

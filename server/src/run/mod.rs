@@ -195,10 +195,19 @@ fn carry_out(
             runtime.clone(),
         )),
         Destination::Remote(folder) => {
-            let way = remote::Way { policy: job.link_policy, compression: job.compression };
+            let way = remote::Way {
+                policy: job.link_policy,
+                compression: job.compression,
+                bandwidth: job.bandwidth,
+            };
             let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
             Dial::Remote(Box::new(remote))
         }
+    };
+    // A link keeps the limit itself.
+    let content_limit = match dial {
+        Dial::Local(_) => job.bandwidth,
+        Dial::Remote(_) => None,
     };
     let (share, path) = dial.folder();
     let source = Arc::new(source);
@@ -218,7 +227,7 @@ fn carry_out(
             label: label(job),
         },
         threads: job.threads.into(),
-        throttle: Arc::new(Throttle::new(job.bandwidth)),
+        throttle: Arc::new(Throttle::new(content_limit)),
         mover: Mover(job.move_mode),
         reporter,
         runtime: runtime.clone(),

@@ -1,24 +1,56 @@
-//! `/BWLIMIT`: content leaves no faster than asked for.
+//! `/BWLIMIT`: no more leaves than asked for. Over a link that is what goes over it, and its congestion control keeps it
+//! ([`LinkLimit`]); within this machine it is content ([`Throttle`]).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quicopy_engine::send::Closed;
 use quicopy_engine::source::StopFlag;
+use quicopy_protocol::congestion::Gauge;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::cli::Bandwidth;
 
+/// How soon a change of the hour's limit is followed.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Caps the rate of all links of a gauge at what holds at the time, for as long as it is kept.
+pub(super) struct LinkLimit {
+    hours: Option<AbortHandle>,
+}
+
+impl LinkLimit {
+    /// From now on. Only a limit with hours takes a task.
+    pub(super) fn start(limit: Option<Bandwidth>, gauge: &Arc<Gauge>, runtime: &Handle) -> Self {
+        let Some(limit) = limit else { return Self { hours: None } };
+        let gauge = Arc::clone(gauge);
+        let cap = move || gauge.set_rate_max(limit.limit_at(minute_of_day()).map(u64::from));
+        cap();
+        let follow = async move {
+            loop {
+                tokio::time::sleep(PAUSE_MAX).await;
+                cap();
+            }
+        };
+        Self { hours: limit.hours.map(|_| runtime.spawn(follow).abort_handle()) }
+    }
+}
+
+impl Drop for LinkLimit {
+    fn drop(&mut self) {
+        if let Some(task) = &self.hours {
+            task.abort();
+        }
+    }
+}
+
 /// Paces bytes of content over all threads of a job.
-///
-/// The limit is of content; headers and acknowledgements come on top, some 5 % of it. Short pauses, so that a change of
-/// the hour's limit is followed within a second.
 pub(super) struct Throttle {
     limit: Option<Bandwidth>,
     /// When the bytes that were let out so far will have left at the limit's rate.
     free_at: Mutex<Option<Instant>>,
 }
-
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Throttle {
     pub(super) fn new(limit: Option<Bandwidth>) -> Self {
@@ -64,6 +96,20 @@ fn minute_of_day() -> u16 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_link_is_capped_while_the_hours_last() {
+        let minute = minute_of_day();
+        let hour = |minute: u16| format!("{:02}{:02}", minute / 60 % 24, minute % 60);
+        let now = format!("2M@{}-{}", hour(minute + 1380), hour(minute + 60));
+        let later = format!("2M@{}-{}", hour(minute + 60), hour(minute + 120));
+        for (text, expected) in [("2M", Some(2 << 20)), (&now, Some(2 << 20)), (&later, None)] {
+            let gauge = Arc::default();
+            let limit = Bandwidth::parse(text.as_ref()).unwrap();
+            let _kept = LinkLimit::start(Some(limit), &gauge, &Handle::current());
+            assert_eq!(gauge.rate_max(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn who_waits_when_the_attempt_ends_takes_no_time_from_the_next() {

@@ -26,7 +26,7 @@ const AHEAD_WITH_RESERVE: f64 = 1.0;
 const RESERVE: Duration = Duration::from_millis(250);
 /// From this much on nothing more is compressed: it would be at a level that was chosen too early, and on a slow link a short
 /// job would be over before the level has risen.
-const AMPLE: Duration = Duration::from_secs(1);
+const AMPLE: Duration = Duration::from_millis(500);
 /// Share of what leaves that is content; the rest is heads.
 const CONTENT_SHARE: f64 = 0.97;
 /// What is learnt from, other than that the link is hungry.
