@@ -14,6 +14,7 @@ mod gate;
 mod guard;
 mod lane;
 mod link;
+mod pacing;
 pub mod pairing;
 mod plumbing;
 mod read;

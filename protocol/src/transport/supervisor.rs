@@ -6,13 +6,15 @@
 //! [`END_TIMEOUT`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
-use super::care::{CARE_INTERVAL, Care, Reading};
+use super::care::{CARE_INTERVAL, Care, Reading, SEND_BYTES_MIN};
 use super::link::{is_denied, wire_code};
+use super::pacing::keep_awake;
 use super::tasks::Tasks;
 use crate::limits::TEXT_BYTES_MAX;
 use crate::link::{Close, CloseCode, LinkClosed, LinkEnd, WireStats};
@@ -27,6 +29,8 @@ pub(super) struct Supervisor {
     connection: Connection,
     ending: Arc<Ending>,
     wire: Arc<WireStats>,
+    /// As it was set last.
+    send_window: Arc<AtomicU64>,
     tasks: Tasks,
 }
 
@@ -38,7 +42,15 @@ impl Supervisor {
         ending: Arc<Ending>,
     ) -> (LinkEnd, Arc<WireStats>) {
         let (end, wire) = (LinkEnd::new(Arc::clone(&ending)), Arc::<WireStats>::default());
-        tokio::spawn(Self { connection, ending, wire: Arc::clone(&wire), tasks }.run());
+        let send_window = Arc::new(AtomicU64::new(SEND_BYTES_MIN.into()));
+        let awake = keep_awake(connection.clone(), Arc::clone(&send_window));
+        let supervisor = Self { connection, ending, wire: Arc::clone(&wire), send_window, tasks };
+        tokio::spawn(async {
+            tokio::select! {
+                () = supervisor.run() => {}
+                () = awake => {}
+            }
+        });
         (end, wire)
     }
 
@@ -120,6 +132,7 @@ impl Supervisor {
         tracing::trace!(path = ?stats.path, received = stats.udp_rx.bytes, ?windows, "link");
         self.wire.note_outages(care.lost(now), care.outage(now));
         // This also wakes the connection, which then looks at its congestion window again.
+        self.send_window.store(windows.send.into(), Ordering::Relaxed);
         self.connection.set_send_window(windows.send.into());
         self.connection.set_receive_window(windows.receive.into());
     }

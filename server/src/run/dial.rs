@@ -7,8 +7,8 @@ use quicopy_protocol::link::SenderLink;
 use quicopy_protocol::path::RelPath;
 use tokio::runtime::Handle;
 
-use super::{local, remote};
-use crate::cli::{Destination, Job};
+use super::{link_limit, local, remote};
+use crate::cli::{Destination, Job, Pace};
 
 /// Why there is no link.
 pub(super) enum NoLink {
@@ -40,7 +40,11 @@ impl Dial {
                 Self::Local(local::Embedded::new(path.clone(), list_only, state, runtime.clone()))
             }
             Destination::Remote(folder) => {
-                let way = remote::Way { policy: job.link_policy, compression: job.compression };
+                let way = remote::Way {
+                    policy: job.link_policy,
+                    compression: job.compression,
+                    pace: job.pace,
+                };
                 let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
                 Self::Remote(Box::new(remote))
             }
@@ -60,6 +64,14 @@ impl Dial {
         match self {
             Self::Local(embedded) => embedded.finish(),
             Self::Remote(remote) => remote.finish(sent_bytes),
+        }
+    }
+
+    /// What of a job's pace the sender must keep itself: a link keeps the rest.
+    pub(super) fn content_pace(&self, job: &Job) -> Pace {
+        match self {
+            Self::Remote(_) if link_limit::keeps(&job.pace) => Pace::default(),
+            Self::Remote(_) | Self::Local(_) => job.pace,
         }
     }
 

@@ -94,7 +94,7 @@ impl Run<'_> {
                 label: label(job),
             },
             threads: job.threads.into(),
-            throttle: Arc::new(Throttle::new(job.pace)),
+            throttle: Arc::new(Throttle::new(dial.content_pace(job))),
             mover: Mover(job.move_mode),
             resets_archive: job.reset_archive && !policy.list_only,
             hours: job.run_hours.filter(|hours| hours.per_file).map(|hours| hours.hours),

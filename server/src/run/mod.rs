@@ -24,6 +24,7 @@ mod ending;
 mod hearing;
 mod hours;
 mod job;
+mod link_limit;
 mod listing;
 mod local;
 mod memory;

@@ -1,4 +1,4 @@
-//! `/IORATE`, `/IPG`, `/BWLIMIT`, `/THRESHOLD`: content leaves no faster than asked for.
+//! `/IORATE`, `/IPG`, `/BWLIMIT`, `/THRESHOLD`: content leaves no faster than asked for, where no link keeps the limit itself.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
