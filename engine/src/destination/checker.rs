@@ -94,13 +94,14 @@ impl<'a> Checker<'a> {
 
     /// Takes what the source says of a file; false if that was not asked about here.
     pub(super) fn take(&self, want: WantId, digest: Digest, attributes: &[Attribute]) -> bool {
-        match self.asked().get(&want) {
+        let is_content = match self.asked().get(&want) {
             None => return false,
-            Some(Asked::Attributes) => {}
-            Some(Asked::Content { .. }) => {
-                self.note(want, |asked| asked.set_theirs(digest));
-                return true;
-            }
+            Some(Asked::Content { .. }) => true,
+            Some(Asked::Attributes) => false,
+        };
+        if is_content {
+            self.note(want, |asked| asked.set_theirs(digest));
+            return true;
         }
         self.asked().remove(&want);
         if let Some(entry) = self.finisher.land(want) {

@@ -233,6 +233,11 @@ impl<'a> Comparer<'a> {
             self.removals.protect();
             return Knowledge::Incomplete;
         }
+        // It may be a mount point, which was not looked into: nobody knows what it lacks.
+        let empty_mounts = self.job.setup.policy.selection.links.empty_mounts;
+        if empty_mounts && listing.entries.is_empty() && !listing.path.is_root() {
+            return Knowledge::Incomplete;
+        }
         self.above.last().map_or(Knowledge::Complete, |above| above.knowledge)
     }
 

@@ -92,9 +92,9 @@ impl DosChange {
         self.add.with(self.remove).intersects(Self::READ_ONLY)
     }
 
-    /// Whether it concerns more than the permission bits.
+    /// Whether it may concern more than the permission bits: read-only may be noted beside them, too.
     pub(super) fn sets_others(self) -> bool {
-        !self.add.with(self.remove).without(Self::READ_ONLY).is_empty()
+        !(self.add.without(Self::READ_ONLY).is_empty() && self.remove.is_empty())
     }
 }
 
@@ -200,6 +200,7 @@ mod tests {
         assert_eq!(change("", "R").apply_to_mode(0o444), 0o644);
         assert_eq!(change("R", "R").apply_to_mode(0o444), 0o644);
         assert!(change("R", "").sets_mode() && !change("R", "").sets_others());
+        assert!(change("", "R").sets_others() && change("", "R").sets_mode());
         assert!(change("", "SH").sets_others() && !change("", "SH").sets_mode());
     }
 }

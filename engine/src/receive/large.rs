@@ -68,7 +68,7 @@ impl Large {
             }
             Some(_) | None => None,
         };
-        let has_nothing = partial.claims.is_empty() && old_version.is_none();
+        let has_nothing = partial.claimed.is_empty() && old_version.is_none();
         Self {
             basis: if has_nothing { Basis::Nothing } else { Basis::Bytes },
             has_old_bytes,
@@ -155,14 +155,8 @@ impl Large {
         digest: Digest,
         buffer: &mut [u8],
     ) -> Result<bool, ReceiveError> {
-        let claims = &self.partial.claims;
-        let begin = claims.partition_point(|claim| claim.offset < offset);
-        let claimed = claims[begin..]
-            .iter()
-            .take_while(|claim| claim.offset == offset)
-            .any(|claim| claim.length as usize == buffer.len() && claim.digest == digest);
         // A part that cannot be read back is as good as absent: it is written anew.
-        if !claimed
+        if !self.partial.claimed.covers(offset, buffer.len())
             || self.partial.file.read_exact_at(buffer, offset).is_err()
             || Digest::of(buffer) != digest
         {

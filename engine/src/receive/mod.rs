@@ -14,12 +14,14 @@
 //! - [`lists`]: the order of chunk lists, and the answer to them; pure
 //! - [`hashing`]: the hash of a file whose parts come in any order
 //! - [`basis`]: bytes that the destination has already
+//! - [`claimed`]: which parts of a partial an earlier try claims to be there; pure
 //! - [`partial`]: the partial file, found again or made
 //! - [`small`], [`large`]: one file each
 //! - `slot`: one of them as a wish, its lock and its checkpoints; [`receiver`]: all files of a job
 //! - [`error`]: what can go wrong, and whose fault it is
 
 pub mod basis;
+pub mod claimed;
 pub mod coverage;
 pub mod error;
 pub mod hashing;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use quicopy_protocol::path::{Name, RelPath};
 use rustix::io::Errno;
 
+use super::claimed::Claimed;
 use crate::disk::file::stat_of_file;
 use crate::disk::private::{PARTIAL, RECORD, RECORD_BESIDE};
 use crate::disk::share::partial_name;
 use crate::disk::{DirHandle, DiskKind, Placement, PrivateDir, Share, Stat};
 use crate::journal::sidecar::is_ours_alone;
-use crate::journal::{Claim, ReplayError, Sidecar, Start};
+use crate::journal::{ReplayError, Sidecar, Start};
 
 /// Whose file it is, and which: the name under which its partial is found again.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +52,8 @@ pub struct Partial {
     pub record: (DirHandle, Name),
     /// The record of an earlier try.
     pub sidecar: Option<Sidecar>,
-    /// What that record claims, sorted by offset, each to be checked before it is believed. An offset may come twice.
-    pub claims: Vec<Claim>,
+    /// What that record claims to be there, to be checked before it is believed.
+    pub claimed: Claimed,
 }
 
 impl Partial {
@@ -89,7 +90,7 @@ impl Partial {
                 None
             }
         };
-        if let Some((file, stat, sidecar, claims)) = found {
+        if let Some((file, stat, sidecar, claimed)) = found {
             return Ok(Self {
                 dir: dir.clone(),
                 name,
@@ -97,7 +98,7 @@ impl Partial {
                 stat,
                 record,
                 sidecar: Some(sidecar),
-                claims,
+                claimed,
             });
         }
         crate::journal::sidecar::remove(&record.0, &record.1);
@@ -111,7 +112,7 @@ impl Partial {
             stat,
             record,
             sidecar: None,
-            claims: Vec::new(),
+            claimed: Claimed::default(),
         })
     }
 
@@ -131,7 +132,7 @@ impl Partial {
     }
 }
 
-type Found = (File, Stat, Sidecar, Vec<Claim>);
+type Found = (File, Stat, Sidecar, Claimed);
 
 fn find(
     dir: &DirHandle,
@@ -153,10 +154,7 @@ fn find(
         tracing::warn!(%path, "partial file is not the recorded one, beginning from 0");
         return Ok(None);
     }
-    let mut claims = replay.claims;
-    claims.sort_unstable();
-    claims.dedup();
-    Ok(Some((file, stat, sidecar, claims)))
+    Ok(Some((file, stat, sidecar, Claimed::new(replay.claims))))
 }
 
 /// Opens the partial if it is ours alone. One that had its final metadata already may be read-only by now.

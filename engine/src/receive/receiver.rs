@@ -95,7 +95,7 @@ impl Receiver {
             return Err(ReceiveError::Disk(error));
         }
         let record = partial.sidecar.take();
-        let there: u64 = partial.claims.iter().map(|claim| u64::from(claim.length)).sum();
+        let there = partial.claimed.bytes();
         let space = Space::of(&partial.dir).map_err(ReceiveError::Disk)?;
         let promise = self.ledger.promise(target.size_bytes.saturating_sub(there), space);
         Ok((Large::new(target, partial, record.is_some(), promise, now), record))

@@ -10,7 +10,7 @@ use quicopy_protocol::meta::Meta;
 use quicopy_protocol::path::{Name, RelPath};
 
 use super::hard_links::HardLinks;
-use super::judge::{Here, Judge};
+use super::judge::{Enter, Here, Judge};
 use super::order::{Next, Order};
 use super::{Scan, ScanEnd, ScanSummary, ScannedDir};
 use crate::fault;
@@ -23,7 +23,17 @@ const AHEAD_ENTRIES_MAX: usize = 50_000;
 /// How a directory is reached.
 pub(super) enum Task {
     Root(Arc<Directory>),
-    Child { parent: Arc<Directory>, name: Name, links: Links, identity: Identity, meta: Meta },
+    Child {
+        parent: Arc<Directory>,
+        name: Name,
+        links: Links,
+        identity: Identity,
+        meta: Meta,
+    },
+    /// It is listed as if it were empty.
+    Empty {
+        meta: Meta,
+    },
 }
 
 /// The disk, as far as a scan sees it.
@@ -48,6 +58,7 @@ impl Reader for Disk<'_> {
             Task::Child { parent, name, links, identity, .. } => {
                 parent.open_child(name, identity, *links).map(Arc::new)
             }
+            Task::Empty { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -173,6 +184,9 @@ impl<'a> Walk<'a> {
     /// Reads one directory, patiently, and judges what it holds.
     fn read(&self, path: &RelPath, task: &Task) -> (ScannedDir, Vec<(RelPath, Task)>) {
         let mut found = Vec::new();
+        if let Task::Empty { .. } = task {
+            return self.judge(path, task, None, found, None);
+        }
         let mut retry = RetryPolicy::new(self.scan.policy.retry);
         loop {
             let (dir, error) = self.try_read(path, task, &mut found);
@@ -215,7 +229,7 @@ impl<'a> Walk<'a> {
     ) -> (ScannedDir, Vec<(RelPath, Task)>) {
         let meta = match (&dir, task) {
             (Some(dir), _) | (None, Task::Root(dir)) => dir.meta(),
-            (None, Task::Child { meta, .. }) => *meta,
+            (None, Task::Child { meta, .. } | Task::Empty { meta }) => *meta,
         };
         let mut scanned = ScannedDir {
             path: path.clone(),
@@ -248,14 +262,18 @@ impl<'a> Walk<'a> {
                 break;
             }
             scanned.failures.extend(judged.failure.map(|failure| (index, failure)));
-            if let Some((path, links)) = judged.enter {
+            if let Some(Enter { path, links, is_listed }) = judged.enter {
                 let child = &judged.scanned;
-                let task = Task::Child {
-                    parent: Arc::clone(&dir),
-                    name: child.entry.name.clone(),
-                    links,
-                    identity: child.identity,
-                    meta: child.entry.meta,
+                let meta = child.entry.meta;
+                let task = match is_listed {
+                    true => Task::Child {
+                        parent: Arc::clone(&dir),
+                        name: child.entry.name.clone(),
+                        links,
+                        identity: child.identity,
+                        meta,
+                    },
+                    false => Task::Empty { meta },
                 };
                 children.push((path, task));
             }

@@ -3,7 +3,7 @@
 //! | the agent has | the file is | what is sent |
 //! | --- | --- | --- |
 //! | nothing | at most 1 MiB | the whole of it, at once |
-//! | nothing | larger | chunks and holes in file order, as they are read; the end |
+//! | nothing | larger | blocks of one size and holes in file order, as they are read; the end |
 //! | something | any | lists of chunk hashes, ahead of their answers; the chunks that are lacking; holes; the end |
 //!
 //! [`Serving`] is one wish under way and never waits for an answer, so that few threads can serve many wishes; [`serve`]
@@ -14,7 +14,9 @@
 
 mod answer;
 mod listed;
+mod pass;
 mod pieces;
+mod pool;
 mod reader;
 mod serving;
 mod sink;

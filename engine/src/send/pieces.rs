@@ -1,39 +1,38 @@
-//! One pass over a file: chunks and holes in file order, and the hash of it all.
+//! A file in pieces, in file order: [`Chunks`] for the agent to look for, [`Blocks`] to be sent as they are read.
 
-use std::ops::Range;
-
+use bytes::Bytes;
 use quicopy_protocol::meta::Digest;
 
+use super::pass::Pass;
+use super::pool::Pool;
 use super::reader::Reader;
 use super::serving::SendError;
 use crate::chunk::{Chunker, Params};
 use crate::source::{Extent, StopFlag};
 
-/// What a hole reads as, this much at a time.
-static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
-
-/// A pass under way.
-pub(super) struct Pieces {
-    chunker: Chunker,
-    hasher: blake3::Hasher,
-    /// Where the next piece begins.
-    offset: u64,
-    /// The data that is being cut: from the next byte to read to its end.
-    unread: Range<u64>,
-    in_data: bool,
-}
+/// Bytes of a block: few enough that the sixteen streams take turns, and that a block is still in the processor's cache
+/// when it is hashed a second time.
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// A part of the file.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Piece<'a> {
-    Chunk { offset: u64, data: &'a [u8] },
+pub(super) enum Piece<D> {
+    Data { offset: u64, data: D },
     Hole { offset: u64, length: u64 },
 }
 
-impl Pieces {
+/// Content-defined chunks, which the agent may have.
+pub(super) struct Chunks {
+    chunker: Chunker,
+    pass: Pass,
+    /// The next byte to read, ahead of the pass.
+    read_at: u64,
+}
+
+impl Chunks {
     pub(super) fn new(size_bytes: u64) -> Self {
         let chunker = Chunker::new(Params::for_size(size_bytes));
-        Self { chunker, hasher: blake3::Hasher::new(), offset: 0, unread: 0..0, in_data: false }
+        Self { chunker, pass: Pass::default(), read_at: 0 }
     }
 
     /// What the chunks are cut with.
@@ -43,50 +42,50 @@ impl Pieces {
 
     /// Where the next piece begins.
     pub(super) fn offset(&self) -> u64 {
-        self.offset
+        self.pass.offset()
     }
 
     /// The next part of the file; `None` after its last.
+    ///
+    /// # Errors
+    /// The file cannot be read as listed, or the job was stopped.
     pub(super) fn next_piece(
         &mut self,
         reader: &mut Reader,
         stop: &StopFlag,
-    ) -> Result<Option<Piece<'_>>, SendError> {
-        if stop.is_set() {
-            return Err(SendError::Stopped);
+    ) -> Result<Option<Piece<&[u8]>>, SendError> {
+        let is_new = !self.pass.is_in_data();
+        let data = match self.pass.next_extent(reader, stop)? {
+            None => return Ok(None),
+            Some(Extent::Hole(hole)) => return Ok(Some(Piece::hole(hole))),
+            Some(Extent::Data(data)) => data,
+        };
+        if is_new {
+            self.chunker.restart();
+            self.read_at = data.start;
         }
-        if !self.in_data {
-            match reader.extent(self.offset)? {
-                None => return Ok(None),
-                Some(Extent::Hole(hole)) => return self.hole(hole, stop).map(Some),
-                Some(Extent::Data(data)) => self.begin_data(data),
-            }
-        }
-        let unread = &mut self.unread;
+        let read_at = &mut self.read_at;
         let chunk = self.chunker.next_chunk(|buffer| -> Result<usize, SendError> {
-            let left = usize::try_from(unread.end - unread.start).unwrap_or(usize::MAX);
+            let left = usize::try_from(data.end - *read_at).unwrap_or(usize::MAX);
             if left == 0 {
                 return Ok(0);
             }
             let length = left.min(buffer.len());
-            let count = reader.read_at(&mut buffer[..length], unread.start)?;
-            unread.start += count as u64;
+            let count = reader.read_at(&mut buffer[..length], *read_at)?;
+            *read_at += count as u64;
             Ok(count)
         })?;
-        let data = chunk.expect("an extent is not empty, and is left with its last chunk");
-        let offset = self.offset;
-        self.offset += data.len() as u64;
-        self.in_data = self.offset < self.unread.end;
-        self.hasher.update(data);
-        Ok(Some(Piece::Chunk { offset, data }))
+        let chunk = chunk.expect("an extent is not empty, and is left with its last chunk");
+        self.pass.take(chunk);
+        Ok(Some(Piece::Data { offset: data.start, data: chunk }))
     }
 
     /// Whether a chunk follows, after at most one hole.
     pub(super) fn has_more_chunks(&self, reader: &mut Reader) -> Result<bool, SendError> {
-        if self.in_data {
+        if self.pass.is_in_data() {
             return Ok(true);
         }
-        let mut at = self.offset;
+        let mut at = self.pass.offset();
         while let Some(extent) = reader.extent(at)? {
             match extent {
                 Extent::Data(_) => return Ok(true),
@@ -98,32 +97,57 @@ impl Pieces {
 
     /// Whether the next piece continues the data before it, without a hole.
     pub(super) fn continues_data(&self, reader: &mut Reader) -> Result<bool, SendError> {
-        Ok(self.in_data || matches!(reader.extent(self.offset)?, Some(Extent::Data(_))))
+        let pass = &self.pass;
+        Ok(pass.is_in_data() || matches!(reader.extent(pass.offset())?, Some(Extent::Data(_))))
     }
 
     /// The hash of the file, when all pieces were taken.
     pub(super) fn digest(&self) -> Digest {
-        self.hasher.finalize().into()
+        self.pass.digest()
+    }
+}
+
+/// Pieces of one size, for an agent that has nothing: to look for cut points would take longer than to encrypt.
+pub(super) struct Blocks {
+    pool: Pool,
+    pass: Pass,
+}
+
+impl Blocks {
+    pub(super) fn new() -> Self {
+        Self { pool: Pool::new(BLOCK_BYTES), pass: Pass::default() }
     }
 
-    fn begin_data(&mut self, data: Range<u64>) {
-        self.chunker.restart();
-        self.unread = data;
-        self.in_data = true;
+    /// The next part of the file; `None` after its last.
+    ///
+    /// # Errors
+    /// The file cannot be read as listed, or the job was stopped.
+    pub(super) fn next_piece(
+        &mut self,
+        reader: &mut Reader,
+        stop: &StopFlag,
+    ) -> Result<Option<Piece<Bytes>>, SendError> {
+        let extent = match self.pass.next_extent(reader, stop)? {
+            None => return Ok(None),
+            Some(Extent::Hole(hole)) => return Ok(Some(Piece::hole(hole))),
+            Some(Extent::Data(data)) => data,
+        };
+        let left = usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX);
+        let mut block = self.pool.take();
+        let data = block.content_mut(left.min(BLOCK_BYTES));
+        reader.read_exact_at(data, extent.start)?;
+        self.pass.take(data);
+        Ok(Some(Piece::Data { offset: extent.start, data: block.freeze() }))
     }
 
-    fn hole(&mut self, hole: Range<u64>, stop: &StopFlag) -> Result<Piece<'static>, SendError> {
-        let length = hole.end - hole.start;
-        let mut left = length;
-        while left > 0 {
-            if stop.is_set() {
-                return Err(SendError::Stopped);
-            }
-            let count = left.min(ZEROS.len() as u64);
-            self.hasher.update(&ZEROS[..count as usize]);
-            left -= count;
-        }
-        self.offset = hole.end;
-        Ok(Piece::Hole { offset: hole.start, length })
+    /// The hash of the file, when all pieces were taken.
+    pub(super) fn digest(&self) -> Digest {
+        self.pass.digest()
+    }
+}
+
+impl<D> Piece<D> {
+    fn hole(hole: std::ops::Range<u64>) -> Self {
+        Self::Hole { offset: hole.start, length: hole.end - hole.start }
     }
 }

@@ -10,7 +10,7 @@ use quicopy_protocol::verdict::Basis;
 
 use super::answer::{BadAnswer, Books, Lacking, Listed};
 use super::listed::{Turn, next_turn};
-use super::pieces::{Piece, Pieces};
+use super::pieces::{Blocks, Chunks, Piece};
 use super::reader::Reader;
 use super::sink::{ChunkListing, Closed, ContentSink};
 use crate::source::{FileError, OfferedFile, Source, StopFlag};
@@ -71,14 +71,14 @@ pub struct Serving {
 /// How the file travels.
 enum Way {
     Whole,
-    Streamed(Pieces),
+    Streamed(Blocks),
     Listed {
-        pieces: Pieces,
+        chunks: Chunks,
         books: Books,
         all_listed: bool,
     },
     /// Read and hashed, and not sent.
-    Hashed(Pieces),
+    Hashed(Blocks),
     /// Its attributes alone.
     Attributes,
 }
@@ -94,12 +94,12 @@ impl Serving {
         let size_bytes = reader.size_bytes();
         let way = match basis {
             Basis::Nothing if size_bytes <= WHOLE_FILE_BYTES_MAX => Way::Whole,
-            Basis::Nothing => Way::Streamed(Pieces::new(size_bytes)),
-            Basis::Digest => Way::Hashed(Pieces::new(size_bytes)),
+            Basis::Nothing => Way::Streamed(Blocks::new()),
+            Basis::Digest => Way::Hashed(Blocks::new()),
             Basis::Content => Way::Attributes,
             Basis::Bytes => {
-                let pieces = Pieces::new(size_bytes);
-                Way::Listed { pieces, books: Books::default(), all_listed: false }
+                let chunks = Chunks::new(size_bytes);
+                Way::Listed { chunks, books: Books::default(), all_listed: false }
             }
         };
         Ok(Self { context, reader, way, literal_bytes: 0 })
@@ -131,34 +131,34 @@ impl Serving {
         match &mut self.way {
             Way::Whole => self.send_whole(sink),
             Way::Attributes => self.send_end(sink, Digest::of(&[])),
-            Way::Hashed(pieces) => {
-                match pieces.next_piece(&mut self.reader, &self.context.stop)? {
-                    Some(Piece::Chunk { .. } | Piece::Hole { .. }) => Ok(Step::More),
+            Way::Hashed(blocks) => {
+                match blocks.next_piece(&mut self.reader, &self.context.stop)? {
+                    Some(Piece::Data { .. } | Piece::Hole { .. }) => Ok(Step::More),
                     None => {
-                        let digest = pieces.digest();
+                        let digest = blocks.digest();
                         self.send_end(sink, digest)
                     }
                 }
             }
-            Way::Streamed(pieces) => {
-                match pieces.next_piece(&mut self.reader, &self.context.stop)? {
-                    Some(Piece::Chunk { offset, data }) => {
+            Way::Streamed(blocks) => {
+                match blocks.next_piece(&mut self.reader, &self.context.stop)? {
+                    Some(Piece::Data { offset, data }) => {
                         self.literal_bytes += data.len() as u64;
-                        send_chunk(sink, offset, Digest::of(data), Bytes::copy_from_slice(data))?;
+                        send_chunk(sink, offset, Digest::of(&data), data)?;
                     }
                     Some(Piece::Hole { offset, length }) => sink.hole(offset, length)?,
                     None => {
-                        let digest = pieces.digest();
+                        let digest = blocks.digest();
                         return self.send_end(sink, digest);
                     }
                 }
                 Ok(Step::More)
             }
-            Way::Listed { pieces, books, all_listed } => match next_turn(books, *all_listed) {
+            Way::Listed { chunks, books, all_listed } => match next_turn(books, *all_listed) {
                 Turn::List { chunks_max } => {
                     let stop = &self.context.stop;
                     *all_listed =
-                        send_list(pieces, &mut self.reader, books, chunks_max, stop, sink)?;
+                        send_list(chunks, &mut self.reader, books, chunks_max, stop, sink)?;
                     Ok(Step::More)
                 }
                 Turn::Send => {
@@ -168,7 +168,7 @@ impl Serving {
                 }
                 Turn::Await => Ok(Step::AwaitsAnswer),
                 Turn::Finish => {
-                    let digest = pieces.digest();
+                    let digest = chunks.digest();
                     self.send_end(sink, digest)
                 }
             },
@@ -231,33 +231,38 @@ fn send_chunk(
 
 /// Reads on and sends one list, up to a hole, or one hole; whether the file was read to its end.
 fn send_list(
-    pieces: &mut Pieces,
+    chunks: &mut Chunks,
     reader: &mut Reader,
     books: &mut Books,
     chunks_max: usize,
     stop: &StopFlag,
     sink: &mut dyn ContentSink,
 ) -> Result<bool, SendError> {
-    let average_bytes = pieces.average_bytes();
-    let first_offset = pieces.offset();
-    let mut chunks = Vec::with_capacity(chunks_max);
+    let average_bytes = chunks.average_bytes();
+    let first_offset = chunks.offset();
+    let mut listed = Vec::with_capacity(chunks_max);
     loop {
-        match pieces.next_piece(reader, stop)? {
+        match chunks.next_piece(reader, stop)? {
             None => return Ok(true),
             Some(Piece::Hole { offset, length }) => {
                 sink.hole(offset, length)?;
                 return Ok(false);
             }
-            Some(Piece::Chunk { offset, data }) => {
+            Some(Piece::Data { offset, data }) => {
                 let length = u32::try_from(data.len()).expect("a chunk is at most 1 MiB");
                 let digest = Digest::of(data);
                 books.list(Listed { offset, length, digest });
-                chunks.push((length, digest));
+                listed.push((length, digest));
             }
         }
-        if chunks.len() == chunks_max || !pieces.continues_data(reader)? {
-            let last = !pieces.has_more_chunks(reader)?;
-            sink.chunk_list(ChunkListing { average_bytes, offset: first_offset, chunks, last })?;
+        if listed.len() == chunks_max || !chunks.continues_data(reader)? {
+            let last = !chunks.has_more_chunks(reader)?;
+            sink.chunk_list(ChunkListing {
+                average_bytes,
+                offset: first_offset,
+                chunks: listed,
+                last,
+            })?;
             return Ok(false);
         }
     }

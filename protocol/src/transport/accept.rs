@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 
 use super::compress::Agreement;
 use super::lane::StreamKind;
-use super::link::report;
 use super::read::{self, Reader};
 use crate::link::Close;
 use crate::link_end::Ending;
@@ -68,7 +67,7 @@ async fn read_lane(
     };
     drop(seats);
     if let Err(error) = reader.pump(&mut stream).await {
-        report(&ending, &error);
+        error.report(&ending);
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
+use super::care::{RECEIVE_BYTES_MIN, SEND_BYTES_MIN};
 use super::controller::Factory;
-use super::watch::{RECEIVE_BYTES_MIN, SEND_BYTES_MIN};
 use crate::congestion::Settings;
 use crate::limits::CONTENT_STREAMS;
 use crate::version::Role;

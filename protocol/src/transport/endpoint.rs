@@ -1,28 +1,22 @@
-//! UDP sockets and the QUIC endpoints on them: [`Listener`], [`Dialer`].
-
-#![expect(clippy::disallowed_types, reason = "the crate's only sockets are made here")]
+//! The QUIC endpoints: [`Listener`], [`Dialer`].
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, Runtime, ServerConfig,
-    TokioRuntime,
+    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, MtuDiscoveryConfig,
+    Runtime, ServerConfig, TokioRuntime,
 };
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
-use rustix::net::sockopt;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::{HANDSHAKE_TIMEOUT, transport_config};
 use super::gate::{Admission, Gate, Pass};
+use super::socket::{BatchSocket, BufferBytes, JUMBO_PAYLOAD_BYTES, route_payload_max};
 use crate::congestion::Settings;
 use crate::version::Role;
-
-/// Socket buffer that is asked for. At 1 Gbit/s a buffer of 4 MiB was seen to overflow while the receiver was off the CPU.
-const SOCKET_BUFFER_BYTES: usize = 8 << 20;
 
 /// Attempts to connect that wait for the accept loop; the library's default is 65,536.
 const INCOMING_MAX: usize = 64;
@@ -30,22 +24,6 @@ const INCOMING_MAX: usize = 64;
 const INCOMING_BYTES_MAX: u64 = 64 << 10;
 /// Bytes kept for all of them.
 const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
-
-/// Buffers that the operating system granted a socket, in bytes. On Linux `net.core.rmem_max` and `wmem_max` bound them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct BufferBytes {
-    /// For what arrives.
-    pub receive: usize,
-    /// For what is sent.
-    pub send: usize,
-}
-
-impl BufferBytes {
-    /// Whether both are as large as asked for. If not, a fast link will lose packets here.
-    pub fn are_ample(self) -> bool {
-        self.receive.min(self.send) >= SOCKET_BUFFER_BYTES
-    }
-}
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -134,10 +112,11 @@ impl Listener {
             .max_incoming(INCOMING_MAX)
             .incoming_buffer_size(INCOMING_BYTES_MAX)
             .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
-        let (socket, buffers) =
-            bind(address).map_err(|source| SocketError::Bind { address, source })?;
-        let endpoint = Endpoint::new(endpoint_config(reset_key), Some(server), socket, runtime())
-            .map_err(|source| SocketError::Bind { address, source })?;
+        let bound = |source| SocketError::Bind { address, source };
+        let (socket, buffers) = BatchSocket::bind(address).map_err(bound)?;
+        let config = endpoint_config(reset_key);
+        let endpoint = Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime())
+            .map_err(bound)?;
         Ok(Self { endpoint, gate: Gate::new(), buffers })
     }
 
@@ -208,6 +187,7 @@ impl Handshake {
 #[derive(Clone, Debug)]
 pub struct Dialer {
     endpoint: Endpoint,
+    socket: Arc<BatchSocket>,
     buffers: BufferBytes,
     congestion: Settings,
 }
@@ -221,12 +201,14 @@ impl Dialer {
         let any = |ip| SocketAddr::new(ip, 0);
         let v6 = any(Ipv6Addr::UNSPECIFIED.into());
         let v4 = any(Ipv4Addr::UNSPECIFIED.into());
-        let (socket, buffers) = bind(v6)
-            .or_else(|_| bind(v4))
-            .map_err(|source| SocketError::Bind { address: v4, source })?;
-        let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime())
-            .map_err(|source| SocketError::Bind { address: v4, source })?;
-        Ok(Self { endpoint, buffers, congestion: Settings::default() })
+        let bound = |source| SocketError::Bind { address: v4, source };
+        let config = taking_jumbo(EndpointConfig::default());
+        let (socket, buffers) =
+            BatchSocket::bind(v6).or_else(|_| BatchSocket::bind(v4)).map_err(bound)?;
+        let shared = Arc::<BatchSocket>::clone(&socket);
+        let endpoint =
+            Endpoint::new_with_abstract_socket(config, None, shared, runtime()).map_err(bound)?;
+        Ok(Self { endpoint, socket, buffers, congestion: Settings::default() })
     }
 
     /// The same for connections whose congestion control is set up like this.
@@ -251,7 +233,13 @@ impl Dialer {
     ) -> Result<Connection, DialError> {
         let tls = QuicClientConfig::try_from(tls).map_err(TlsError)?;
         let mut client = ClientConfig::new(Arc::new(tls));
-        client.transport_config(Arc::new(transport_config(Role::Sender, self.congestion.clone())));
+        let mut transport = transport_config(Role::Sender, self.congestion.clone());
+        let payload_max = route_payload_max(address);
+        self.socket.admit(payload_max);
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(payload_max);
+        transport.mtu_discovery_config(Some(discovery));
+        client.transport_config(Arc::new(transport));
         let connecting = self
             .endpoint
             .connect_with(client, address, SERVER_NAME)
@@ -286,31 +274,14 @@ fn endpoint_config(reset_key: &[u8; 64]) -> EndpointConfig {
     let id_key = id_key.expect("a SHA-256 has 32 bytes");
     let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, reset_key)));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
+    taking_jumbo(config)
+}
+
+fn taking_jumbo(mut config: EndpointConfig) -> EndpointConfig {
+    config.max_udp_payload_size(JUMBO_PAYLOAD_BYTES).expect("QUIC allows 1200 bytes and more");
     config
 }
 
 fn runtime() -> Arc<dyn Runtime> {
     Arc::new(TokioRuntime)
-}
-
-fn bind(address: SocketAddr) -> io::Result<(UdpSocket, BufferBytes)> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    // A smaller buffer than asked for is slower, not wrong. Who may administer the network may pass the system's limits.
-    if sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER_BYTES).is_err() {
-        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    }
-    if sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER_BYTES).is_err() {
-        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    }
-    // Linux doubles what it is asked for, for its own books, and tells the double (socket(7)).
-    let share = if cfg!(target_os = "linux") { 2 } else { 1 };
-    let buffers = BufferBytes {
-        receive: socket.recv_buffer_size()? / share,
-        send: socket.send_buffer_size()? / share,
-    };
-    socket.bind(&address.into())?;
-    Ok((socket.into(), buffers))
 }

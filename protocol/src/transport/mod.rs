@@ -5,25 +5,31 @@
 //! sides can ([`Compression`]); [`pairing`] carries the few messages of a pairing. What may be said and when is the [`session`](crate::session)'s affair.
 
 mod accept;
+mod care;
 mod compress;
 mod config;
 mod controller;
 mod endpoint;
 mod gate;
+mod guard;
 mod lane;
 mod link;
 pub mod pairing;
+mod plumbing;
 mod read;
+mod socket;
 mod sort;
-mod watch;
+mod supervisor;
+mod tasks;
 mod write;
 
 pub use compress::{Compression, LEVEL_MAX};
 pub use config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_INTERVAL, transport_config};
-pub use endpoint::{BufferBytes, DialError, Dialer, Handshake, Listener, SocketError, TlsError};
+pub use endpoint::{DialError, Dialer, Handshake, Listener, SocketError, TlsError};
 pub use gate::{Admission, Gate, Pass};
 pub use link::{LinkError, agent_link, sender_link};
 pub use quinn::Connection;
+pub use socket::BufferBytes;
 
 /// Draws `length` bytes that only the two ends of this TLS session know, for whatever must be bound to it.
 ///

@@ -14,12 +14,14 @@ use super::compress::Agreement;
 use super::compress::context::{ExpandError, Expander};
 use super::lane::StreamKind;
 use crate::codec::{DecodeError, Frame, FrameDecoder, FrameError, decode};
+use crate::link::Close;
+use crate::link_end::Ending;
 use crate::message::{Lane, Message, ZSTD, lane_of};
 
 /// Time in which a control frame must be complete once it has begun. Other lanes may be as slow as the link.
 const CONTROL_FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes taken off a stream at once.
-const READ_BYTES: usize = 64 << 10;
+/// Parts of a stream, a packet's content each, that are taken off it at once. Every time costs a turn at the connection's lock.
+const PARTS: usize = 16;
 
 /// Why a reader stopped before the stream's end.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +51,7 @@ pub(super) enum PumpError {
 
 impl PumpError {
     /// Why the link cannot go on; `None` if it has ended already.
-    pub(super) fn breach(&self) -> Option<String> {
+    fn breach(&self) -> Option<String> {
         match self {
             Self::Read(_) => None,
             Self::Decode(error) => Some(with_source(error)),
@@ -61,6 +63,13 @@ impl PumpError {
             | Self::CutInside(_)
             | Self::TooManyCompressed(_)
             | Self::Panicked(_) => Some(self.to_string()),
+        }
+    }
+
+    /// Ends the link for what the peer did, if it did wrong.
+    pub(super) fn report(&self, ending: &Ending) {
+        if let Some(breach) = self.breach() {
+            ending.asked.set(Close::protocol(breach));
         }
     }
 }
@@ -107,19 +116,22 @@ impl Reader {
         };
         let mut expander = None;
         let mut begun: Option<Instant> = None;
+        let mut parts: [Bytes; PARTS] = Default::default();
         loop {
-            let read = stream.read_chunk(READ_BYTES, true);
-            let chunk = match begun.filter(|_| self.lane == Lane::Control) {
+            let read = stream.read_chunks(&mut parts);
+            let count = match begun.filter(|_| self.lane == Lane::Control) {
                 Some(begun) => timeout_at(begun + CONTROL_FRAME_TIMEOUT, read)
                     .await
                     .map_err(|_| PumpError::Slow)??,
                 None => read.await?,
             };
-            let Some(chunk) = chunk else {
+            let Some(count) = count else {
                 let is_cut = decoder.is_inside_frame();
                 return if is_cut { Err(PumpError::Cut(self.lane)) } else { Ok(()) };
             };
-            decoder.push(&chunk.bytes);
+            for part in &mut parts[..count] {
+                decoder.push(&std::mem::take(part));
+            }
             while let Some(frame) = decoder.next_frame()? {
                 let delivered = match frame.number {
                     ZSTD => self.deliver_compressed(frame.body, &mut expander).await?,

@@ -138,7 +138,7 @@ pub(super) const GROUP: Group = Group {
         Switch::flag("/SJ", "junctions", "Copy junctions as junctions", |raw| {
             raw.links.empty_mounts = true;
         })
-        .translated("mount points are the junctions here: their directories are made, and not entered"),
+        .translated("mount points are the junctions here: their directories are made, and not entered; what an empty directory of the source holds at the destination stays"),
         Switch::flag("/HARDLINKS", "hard-links", "Copy further names of a file as hard links", |raw| {
             raw.links.hard_links = true;
         }),

@@ -39,6 +39,10 @@ mod translate;
 mod writing;
 
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -47,6 +51,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::ArgMatches;
 use clap_complete::Shell;
@@ -64,6 +69,7 @@ pub use help::page as help_page;
 pub(crate) use job::longs;
 pub use pace::Pace;
 pub use rate::{Bandwidth, Hours};
+pub(crate) use raw::in_force;
 pub use raw::{Given, RawOptions, Saved};
 pub use resolve::{Job, MoveMode, PATTERN_BYTES_MAX, ResolveError};
 pub use rules::RuleError;
@@ -261,12 +267,18 @@ pub fn parse(args: &[OsString], surroundings: Surroundings<'_>) -> Result<Comman
         Translated::Version => return Ok(Command::Version),
     };
     let raw = command::raw_options(&matches(&long_form).map_err(UsageError::Clap)?)?;
-    Ok(errand::of(raw, &surroundings)?)
+    errand::of(raw, &surroundings)
 }
 
 fn matches(args: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    // Made once: tests read many thousand command lines.
+    static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
+        let mut command = command();
+        command.build();
+        command
+    });
     let program = OsString::from("quicopy");
-    command().try_get_matches_from(std::iter::once(&program).chain(args))
+    COMMAND.clone().try_get_matches_from(std::iter::once(&program).chain(args))
 }
 
 fn subcommand(matches: &ArgMatches) -> Result<Command, UsageError> {

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::congestion::Policy;
+use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::options::{
-    ConflictPolicy, CopyFlags, CopyMode, DeleteLimit, Recurse, Retry, Rule,
+    ConflictPolicy, ContentCheck, CopyFlags, CopyMode, DeleteLimit, Fix, Recurse, Retry, Rule,
+    SpaceFloor, Writing,
 };
+use quicopy_protocol::path::Name;
 
 use quicopy_protocol::transport::Compression;
 
@@ -90,6 +94,11 @@ fn options_are_echoed_as_robocopy_does() {
     check_echo("/S /COPYALL /MT", "*.* /S /COPYALL /MT:8 /R:3 /W:5");
     check_echo("/NODCOPY", "*.* /NODCOPY /COPY:DAT /R:3 /W:5");
     check_echo("x.txt", "/DCOPY:DA /COPY:DAT /R:3 /W:5");
+    check_echo(
+        "/b /A+:rs /MaxAge:7 /IA:h /IM",
+        "*.* /DCOPY:DA /COPY:DAT /B /A+:RS /IM /IA:H /MAXAGE:7 /R:3 /W:5",
+    );
+    check_echo("/NODCOPY /COPY:DATX /ZB", "*.* /NODCOPY /COPY:DAT /ZB /R:3 /W:5");
     check_echo("*.*", "*.* /DCOPY:DA /COPY:DAT /R:3 /W:5");
     check_echo(
         "/w:1 /r:2 /np /lev:2 /xj /max:9 /bwlimit:2m /policy:fixed:8mbit /compress:9 /maxdelete:5%",
@@ -138,6 +147,111 @@ fn switches_reach_the_policy() {
     assert_eq!(policy.max_delete, Some(DeleteLimit::Count(10)));
     assert_eq!(policy.conflict, ConflictPolicy::Skip);
     assert_eq!(job.move_mode, MoveMode::FilesAndDirectories);
+}
+
+#[test]
+fn switches_of_the_whole_of_robocopy_reach_the_job() {
+    let job = job(
+        "/M /IA:rh /XA:S /A+:R /A-:SH /MAXAGE:2 /MINAGE:20250401 /MAXLAD:1 /IM /SECFIX /TIMFIX /SEC /J /SPARSE:N \
+         /NOCLONE /READBACK /LFSM:1G /SJ /HARDLINKS /TRASH:30 /PLAN:000102030405060708090a0B0c0d0e0f \
+         --require-marker=.here /MON:3 /RH:1800-0600 /PF /TBD /IoRate:1m /IPG:100 /Threshold:2K /UNILOG+:f",
+    );
+    let policy = &job.policy;
+    let letters = |text| DosAttributes::parse(text).unwrap();
+    assert_eq!(policy.selection.attributes.all_of, DosAttributes::ARCHIVE);
+    assert_eq!(policy.selection.attributes.any_of, letters("RH"));
+    assert_eq!(policy.selection.attributes.none_of, letters("S"));
+    assert_eq!((policy.attributes_add, policy.attributes_remove), (letters("R"), letters("SH")));
+    let now = testing::surroundings().now.timestamp().as_second();
+    let second = |time: Option<Timestamp>| time.map(|time| time.seconds);
+    assert_eq!(second(policy.selection.modified.from), Some(now - 2 * 86_400));
+    assert_eq!(second(policy.selection.modified.to), Some(1_743_465_600));
+    assert_eq!(second(policy.selection.accessed.from), Some(now - 86_400));
+    assert_eq!(policy.content_check, ContentCheck::LooksSame);
+    assert_eq!(policy.fix, Fix { security: true, times: true });
+    let writing = Writing { dense: true, unbuffered: true, no_clone: true, read_back: true };
+    assert_eq!(policy.writing, writing);
+    assert_eq!(policy.space_floor, Some(SpaceFloor::Bytes(1 << 30)));
+    assert!(policy.selection.links.empty_mounts && policy.selection.links.hard_links);
+    assert_eq!(policy.trash_days, Some(30));
+    assert_eq!(policy.plan.unwrap().to_string(), "000102030405060708090a0b0c0d0e0f");
+    assert_eq!(policy.marker.as_ref().map(Name::as_bytes), Some(&b".here"[..]));
+    assert_eq!(job.monitor, Some(Monitor { changes: 3, minutes: 1 }));
+    let hours = job.run_hours.unwrap();
+    assert_eq!((hours.hours.to_string(), hours.per_file), ("1800-0600".to_owned(), true));
+    assert!(job.tbd && job.reset_archive);
+    assert_eq!(job.pace.rate.map(u64::from), Some(655_360));
+    assert_eq!((job.pace.threshold_bytes, job.pace.bandwidth), (2048, None));
+    assert_eq!(job.report.log.unwrap().encoding, LogEncoding::Utf16);
+}
+
+#[test]
+fn switches_without_a_value_have_robocopys() {
+    assert_eq!(job("/LFSM").policy.space_floor, Some(SpaceFloor::Percent(10)));
+    assert_eq!(job("/TRASH").policy.trash_days, Some(7));
+    assert!(!job("/SPARSE:N /SPARSE").policy.writing.dense);
+    assert_eq!(job("/VERIFY /IM").policy.content_check, ContentCheck::Always);
+    assert_eq!(job("/IPG:0").pace.rate, None);
+}
+
+#[test]
+fn each_switch_that_means_something_else_is_said_once() {
+    let notices = job("/B /b /256 /COPYALL /IPG:10 --no-offload").notices;
+    let heads: Vec<_> = notices.iter().map(|line| line.split(" : ").next().unwrap()).collect();
+    let rate = "at most 6553600 bytes of content leave in a second, over all files together";
+    assert_eq!(heads, ["/B", "/COPYALL", "/256", "/NOOFFLOAD", "/IPG", rate]);
+    assert_eq!(job("/MIR /Z /MT /R:1 /W:1 /LOG:f").notices, Vec::<String>::new());
+    assert!(job("/PF").notices[0].contains("without /RH"));
+    assert!(job("/Threshold:1M").notices[0].contains("changes nothing without"));
+}
+
+#[test]
+fn what_robocopy_refuses_together_is_refused() {
+    for (switches, said) in [
+        ("/IPG:5 /MT", "/BWLIMIT"),
+        ("/MT /IPG:5", "/BWLIMIT"),
+        ("/SECFIX", "/COPYALL"),
+        ("/SECFIX /COPY:DAT", "/COPYALL"),
+        ("/EFSRAW", "Invalid Parameter #3 : \"/EFSRAW\""),
+        ("--efs-raw", "Encrypting"),
+        ("/FAT", "Invalid Parameter #3"),
+        ("/COPY:DATSOU", "auditing"),
+        ("/A+:O", "RASHCNET"),
+        ("/A-:", "RASHCNETO"),
+        ("/LFSM:101%", "percent"),
+        ("/TRASH:0", "3650"),
+        ("/PLAN:12", "the ID"),
+        ("/PLAN:+0010203040506070809000a0b0c0d0e0", "the ID"),
+        ("--require-marker=a/b", "without a path"),
+        ("/MON:0", "1 or more"),
+        ("/MON", "write /MON:N"),
+        ("/RH:1800-1802", "two minutes"),
+        ("/IoRate:0", "above 0"),
+        ("/SPARSE:X", "Y or N"),
+        ("/NOSD", "SOURCE was given before"),
+        ("/DD:x", "DESTINATION was given before"),
+    ] {
+        let error = parse_line(&format!("src dst {switches}")).unwrap_err().to_string();
+        assert!(error.contains(said), "{switches}: {error}");
+    }
+    for switches in ["/SECFIX /SEC", "/SECFIX /COPYALL", "/SECFIX /COPY:DATO", "/LFSM /MT /B"] {
+        job(switches);
+    }
+}
+
+#[test]
+fn backup_mode_needs_its_right_and_only_zb_goes_on_without() {
+    let run = |switch: &str| {
+        let args = ["src", "dst", switch].map(OsString::from);
+        parse(&args, Surroundings { reads_all: false, ..testing::surroundings() })
+    };
+    let error = run("/B").unwrap_err().to_string();
+    assert!(
+        error.starts_with("ERROR : You do not have the Backup and Restore Files user rights."),
+        "{error}"
+    );
+    let Ok(Command::Copy { then: Then::Run(job), .. }) = run("/ZB") else { panic!() };
+    assert!(job.notices[1].contains("denied"), "{:?}", job.notices);
 }
 
 #[test]
@@ -212,6 +326,8 @@ fn what_makes_no_job_is_refused() {
         ("src dst /MOV /CREATE", "cannot stand together"),
         ("src dst --retries x", "--retries"),
         ("src dst --mirorr", "--mirror"),
+        ("src dst --retries", "value is required"),
+        ("src dst --mirror=1", "--mirror"),
         ("src dst /IF a/b", "no pattern"),
         ("pair b:0 token", "no address"),
     ] {
@@ -257,6 +373,20 @@ fn help_and_version_are_asked_for() {
     assert_eq!(parse_line("/?").unwrap(), Command::RobocopyHelp);
     assert!(matches!(parse_line("--help").unwrap(), Command::Help(_)));
     assert_eq!(parse_line("--version").unwrap(), Command::Version);
+}
+
+/// All that Robocopy's help of 2025 names, with `/DEBUG`, which it does not.
+const ROBOCOPYS: &str = "/S /E /LEV /Z /B /ZB /J /EFSRAW /COPY /SEC /COPYALL /NOCOPY /SECFIX /TIMFIX /PURGE /MIR /MOV /MOVE \
+    /A+ /A- /CREATE /FAT /256 /MON /MOT /RH /PF /IPG /SJ /SL /MT /DCOPY /NODCOPY /NOOFFLOAD /COMPRESS /SPARSE /NOCLONE \
+    /IOMAXSIZE /IORATE /THRESHOLD /LFSM /A /M /IA /XA /XF /XD /XC /XN /XO /XX /XL /IS /IT /IM /MAX /MIN /MAXAGE /MINAGE \
+    /MAXLAD /MINLAD /XJ /XJD /XJF /FFT /DST /R /W /REG /TBD /L /X /V /TS /FP /BYTES /NS /NC /NFL /NDL /NP /ETA /LOG /LOG+ \
+    /UNILOG /UNILOG+ /UNICODE /TEE /NJH /NJS /DEBUG /JOB /SAVE /QUIT /NOSD /NODD /IF /SD /DD";
+
+#[test]
+fn every_switch_of_robocopy_has_a_row() {
+    for slash in ROBOCOPYS.split_whitespace() {
+        assert!(switch::switches().any(|row| row.slash == Some(slash)), "{slash}");
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 /// What one line of a job file holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Item {
-    /// A switch with its value, which may hold blanks; or an item of the list that is open.
+    /// A switch with its value, which may hold blanks; or several switches; or an item of the list that is open.
     Bare(String),
+    /// One switch, whose value stood in quotes.
+    Switch(String),
     /// An item of the list that is open, whatever it looks like: it stood in quotes.
     Quoted(String),
 }
@@ -42,16 +44,20 @@ fn item(line: &str) -> Result<Option<Item>, LineError> {
         return Ok(Some(Item::Quoted(value)));
     }
     // A value in quotes: `/SD:"C:\My files\"`, `--source-dir="/a"`.
-    let text = match line.split_once('"') {
+    match line.split_once('"') {
         Some((head, quoted))
             if head.ends_with([':', '=']) && !head.contains(char::is_whitespace) =>
         {
-            format!("{head}{}", unquote(quoted)?)
+            let text = format!("{head}{}", unquote(quoted)?);
+            check(&text)?;
+            Ok(Some(Item::Switch(text)))
         }
-        Some(_) | None => without_comment(line).to_owned(),
-    };
-    check(&text)?;
-    Ok(Some(Item::Bare(text)))
+        Some(_) | None => {
+            let text = without_comment(line);
+            check(text)?;
+            Ok(Some(Item::Bare(text.to_owned())))
+        }
+    }
 }
 
 fn without_comment(line: &str) -> &str {
@@ -112,7 +118,8 @@ mod tests {
     #[test]
     fn values_may_hold_blanks_and_stand_in_quotes() {
         check_line("\t/SD:C:\\My files\\\t:: Source", bare(r"/SD:C:\My files\"));
-        check_line("/SD:\"C:\\My :: files\\\"  :: Source", bare(r"/SD:C:\My :: files\"));
+        let switch = Item::Switch(r"/SD:C:\My :: files\".into());
+        check_line("/SD:\"C:\\My :: files\\\"  :: Source", Ok(Some(switch)));
         check_line("  a \"b\" c", bare("a \"b\" c"));
         check_line("  \" /MIR \"", Ok(Some(Item::Quoted(" /MIR ".into()))));
         check_line("\"a\"\"b\"", Ok(Some(Item::Quoted("a\"b".into()))));

@@ -3,7 +3,7 @@
 use quicopy_tests::process::Finished;
 
 /// Switches that the program does not know yet. Whoever builds one deletes it here, and the tests that need it begin.
-const WAITING: &[&str] = &["/LFSM", "/MON", "/RH", "/SAVE", "/TBD"];
+const WAITING: &[&str] = &["/MON", "/RH", "/TBD"];
 
 /// Whether a test that needs `switch` must wait for it, after a run in which it stood.
 ///

@@ -73,16 +73,10 @@ pub struct Word {
     pub typed: &'static str,
     /// Sets what it asks for.
     pub set: fn(&mut Switches),
-    /// The switch that the programs must learn first; empty when they know it.
-    pub waits: &'static str,
 }
 
 const fn word(typed: &'static str, set: fn(&mut Switches)) -> Word {
-    Word { typed, set, waits: "" }
-}
-
-const fn waiting(waits: &'static str, typed: &'static str, set: fn(&mut Switches)) -> Word {
-    Word { typed, set, waits }
+    Word { typed, set }
 }
 
 const READ_ONLY: u32 = 0x1;
@@ -122,17 +116,17 @@ pub const WORDS: &[Word] = &[
     word("/XL", |s| s.exclude_lonely = true),
     word("/IS", |s| s.include_same = true),
     word("/IT", |s| s.include_tweaked = true),
-    waiting("/IM", "/IM", |s| s.include_modified = true),
+    word("/IM", |s| s.include_modified = true),
     word("/MAX:5", |s| s.max_bytes = Some(5)),
     word("/MIN:5", |s| s.min_bytes = Some(5)),
-    waiting("/MAXAGE", "/MAXAGE:20010909", |s| s.newer_than = Some(midnight())),
-    waiting("/MINAGE", "/MINAGE:20010909", |s| s.older_than = Some(midnight())),
-    waiting("/XA", "/XA:R", |s| s.without_attributes |= READ_ONLY),
-    waiting("/XA", "/XA:H", |s| s.without_attributes |= HIDDEN),
-    waiting("/IA", "/IA:RH", |s| s.with_attributes = READ_ONLY | HIDDEN),
-    waiting("/A+", "/A+:R", |s| s.add_attributes = READ_ONLY),
-    waiting("/A-", "/A-:RH", |s| s.remove_attributes = READ_ONLY | HIDDEN),
-    waiting("/TIMFIX", "/TIMFIX", |s| s.fix_times = true),
+    word("/MAXAGE:20010909", |s| s.newer_than = Some(midnight())),
+    word("/MINAGE:20010909", |s| s.older_than = Some(midnight())),
+    word("/XA:R", |s| s.without_attributes = READ_ONLY),
+    word("/XA:H", |s| s.without_attributes = HIDDEN),
+    word("/IA:RH", |s| s.with_attributes = READ_ONLY | HIDDEN),
+    word("/A+:R", |s| s.add_attributes = READ_ONLY),
+    word("/A-:RH", |s| s.remove_attributes = READ_ONLY | HIDDEN),
+    word("/TIMFIX", |s| s.fix_times = true),
     word("/FFT", |s| s.fat_times = true),
     word("/DST", |s| s.dst_times = true),
     word("/MT:4", |_| {}),

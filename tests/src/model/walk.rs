@@ -168,7 +168,7 @@ impl Walk<'_> {
         switches.max_bytes.is_none_or(|max| size_bytes <= max)
             && switches.min_bytes.is_none_or(|min| size_bytes >= min)
             && switches.newer_than.is_none_or(|bound| file.modified >= bound)
-            && switches.older_than.is_none_or(|bound| file.modified < bound)
+            && switches.older_than.is_none_or(|bound| file.modified <= bound)
             && attributes & switches.without_attributes == 0
             && (switches.with_attributes == 0 || attributes & switches.with_attributes != 0)
     }
@@ -196,12 +196,12 @@ impl Walk<'_> {
         let switches = self.switches;
         match (action, there) {
             (Action::Skip, _) => return false,
+            _ if switches.no_copy => return false,
             (Action::FixTime, Some(Node::File(there))) => {
                 let fixed = File { modified: file.modified, ..there };
                 destination.entries.insert(name.to_owned(), Node::File(fixed));
                 return false;
             }
-            _ if switches.no_copy => return false,
             (Action::Tweak, Some(Node::File(there))) => {
                 let mut tweaked = self.stamped(File { content: there.content, ..file.clone() });
                 // Known to be wrong: case C11h.
@@ -242,28 +242,33 @@ impl Walk<'_> {
 
     fn action(&self, source: &File, destination: &File) -> Action {
         let switches = self.switches;
-        let skipped = |class_skips: bool| match (class_skips, switches.fix_times) {
-            (false, _) => Action::Copy,
-            (true, true) => Action::FixTime,
-            (true, false) => Action::Skip,
-        };
+        let copy_unless = |excluded| if excluded { Action::Skip } else { Action::Copy };
+        // Another file with the source's time would look the same to the next run.
+        let left = if switches.fix_times { Action::FixTime } else { Action::Skip };
         if !self.same_time(source.modified, destination.modified) {
             let is_newer = source.modified > destination.modified;
-            return skipped(if is_newer { switches.exclude_newer } else { switches.exclude_older });
+            return copy_unless(if is_newer {
+                switches.exclude_newer
+            } else {
+                switches.exclude_older
+            });
         }
         if source.content.size_bytes != destination.content.size_bytes {
-            return skipped(switches.exclude_changed);
+            return copy_unless(switches.exclude_changed);
         }
         // What is not copied makes no difference.
         let is_tweaked = source.mode != destination.mode && !switches.no_attributes;
         if is_tweaked {
             return match (switches.include_tweaked, switches.include_same) {
                 (true, _) => Action::Tweak,
-                (false, _) => skipped(true),
+                (false, _) => left,
             };
         }
         let is_modified = source.content != destination.content && source.content.size_bytes > 0;
-        skipped(!(switches.include_same || switches.include_modified && is_modified))
+        if switches.include_same || switches.include_modified && is_modified {
+            return Action::Copy;
+        }
+        left
     }
 
     fn same_time(&self, one: Duration, other: Duration) -> bool {

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::meta::{Attribute, Timestamp};
 use rustix::fs::{
     Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, fchmod, fchown, fgetxattr,
@@ -125,7 +126,9 @@ fn set_dos_attributes(handle: BorrowedFd<'_>, change: DosChange) -> io::Result<b
         Err(error) => return Err(error.into()),
     };
     let before = old.and_then(dos_attributes::read).unwrap_or_default();
-    let after = change.apply(before);
+    // Read-only is what the permission bits say; what a Samba has noted of it may go, but is not added to.
+    let add = change.add.without(DosAttributes::READ_ONLY);
+    let after = DosChange { add, ..change }.apply(before);
     if after == before {
         return Ok(true);
     }

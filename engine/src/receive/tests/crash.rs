@@ -47,7 +47,9 @@ fn run(world: &mut World) {
                 world.now += CHECKPOINT_INTERVAL;
                 world.send_lacking(want, &content).1
             }
-            (_, Basis::Nothing) => unreachable!("there is an old version"),
+            (_, Basis::Nothing | Basis::Digest | Basis::Content) => {
+                unreachable!("there is an old version, and content is wanted")
+            }
         };
         world.commit(ready);
     }

@@ -26,6 +26,24 @@ fn an_interrupted_file_goes_on_from_its_partial() {
 }
 
 #[test]
+fn what_was_sent_in_blocks_is_found_in_chunks() {
+    let content = noise(1, 3 * MIB);
+    let world = World::new();
+    world.begin(0, world.target("a", content.len()));
+    // Of two blocks, the first comes last.
+    let sent = 2 * PART;
+    world.chunk(0, PART, &content[PART..sent]).unwrap();
+    world.chunk(0, 0, &content[..PART]).unwrap();
+    let world = world.parked();
+    assert_eq!(world.begin(0, world.target("a", content.len())), Basis::Bytes);
+    let (sent_again, ready) = world.send_lacking(0, &content);
+    let chunk_max = Params::from_average(64 << 10).unwrap().max_bytes();
+    assert!((1..=chunk_max).contains(&(sent_again + sent - content.len())), "{sent_again}");
+    world.commit(ready);
+    assert_eq!(world.read("a"), content);
+}
+
+#[test]
 fn after_a_kill_what_a_checkpoint_recorded_is_not_sent_again() {
     let content = noise(2, 2 * MIB);
     let mut world = World::new();

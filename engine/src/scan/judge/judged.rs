@@ -17,8 +17,18 @@ pub(in crate::scan) struct Judged {
     pub(in crate::scan) scanned: ScannedEntry,
     /// Set when the entry counts as failed.
     pub(in crate::scan) failure: Option<Failure>,
-    /// Set when the scan goes on in this directory: where, and whether its name may be a link.
-    pub(in crate::scan) enter: Option<(RelPath, Links)>,
+    /// Set when a directory takes part.
+    pub(in crate::scan) enter: Option<Enter>,
+}
+
+/// A directory that takes part.
+#[derive(Debug)]
+pub(in crate::scan) struct Enter {
+    pub(in crate::scan) path: RelPath,
+    /// Whether its name may be a link.
+    pub(in crate::scan) links: Links,
+    /// Whether the scan goes on in it; otherwise it is listed as if it were empty.
+    pub(in crate::scan) is_listed: bool,
 }
 
 impl Judged {

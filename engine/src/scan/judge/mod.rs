@@ -17,7 +17,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use crate::fault;
 use crate::filter::{Filter, Traits};
 use crate::source::{Found, Identity, LinkEnds, Links, Stat, Type};
-pub(super) use judged::Judged;
+pub(super) use judged::{Enter, Judged};
 
 /// The rules of a job.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,16 @@ impl Judge<'_> {
                 let Ok(path) = here.path.join(&name) else {
                     unreachable!("the path was found to fit")
                 };
-                let skip =
-                    self.directory_skip(here, &path).or_else(|| self.entry_skip(here, &stat));
+                let is_mount = stat.mount_root.unwrap_or(stat.identity.device != here.device);
+                let links = &self.selection.links;
+                let is_listed = !(is_mount && links.empty_mounts);
+                let skip = self.directory_skip(here, &path).or_else(|| match () {
+                    () if is_mount && links.exclude_dirs => Some(Skip::Link),
+                    () if is_listed && (here.is_within)(&stat.identity) => Some(Skip::Loop),
+                    () => None,
+                });
                 let mut judged = Judged::plain(name, Kind::Directory, stat, skip);
-                judged.enter = skip.is_none().then_some((path, via));
+                judged.enter = skip.is_none().then_some(Enter { path, links: via, is_listed });
                 judged
             }
             // Behind a link there is none, and a link itself is judged elsewhere.
@@ -188,18 +194,6 @@ impl Judge<'_> {
             || self.selection.levels.is_some_and(|levels| level > u64::from(levels))
         {
             Some(Skip::TooDeep)
-        } else {
-            None
-        }
-    }
-
-    /// Why a directory that takes part is not entered, by where it stands.
-    fn entry_skip(&self, here: &Here<'_>, stat: &Stat) -> Option<Skip> {
-        let is_mount = stat.mount_root.unwrap_or(stat.identity.device != here.device);
-        if is_mount && self.selection.links.exclude_dirs {
-            Some(Skip::Link)
-        } else if (here.is_within)(&stat.identity) {
-            Some(Skip::Loop)
         } else {
             None
         }

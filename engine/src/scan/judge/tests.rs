@@ -161,11 +161,21 @@ fn a_mount_point_is_followed_unless_junctions_are_excluded() {
         mount
     };
     let exclude = links(false, true, false);
+    let recreate =
+        Selection { links: LinkPolicy { empty_mounts: true, ..LinkPolicy::default() }, ..all() };
     for (mount_root, device) in [(Some(true), 1), (None, 2)] {
         check(&all(), mount(mount_root, device), Kind::Directory, None);
         check(&exclude, mount(mount_root, device), Kind::Directory, Some(Skip::Link));
+        check(&recreate, mount(mount_root, device), Kind::Directory, Some(Skip::Link)); // /SJ
+        check(&recreate, link("d", Some(Type::Directory)), Kind::Directory, None);
     }
     check(&exclude, mount(Some(false), 2), Kind::Directory, None);
+    let mut empty = all();
+    empty.links.empty_mounts = true;
+    let is_listed = |selection, found| judge_at(selection, found, 0, 7).enter.unwrap().is_listed;
+    // It is no loop then either.
+    assert!(!is_listed(&empty, mount(Some(true), 1)));
+    assert_eq!(judge_at(&empty, mount(Some(false), 1), 0, 7).scanned.entry.skip, Some(Skip::Loop));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(super) enum More {
     Unreadable(&'static str),
     /// `mount PATH = OTHER`: in the source, OTHER can be seen at PATH, too.
     Mount { at: &'static str, other: &'static str },
-    /// `write FILE: text`, with `\n`; `write16` and `writebom` in UTF-16 and with a mark: made before the run.
+    /// `write FILE: text`, with `\t`, `\r` and `\n`; `write16` and `writebom` in UTF-16 and with a mark: made before the run.
     Write { file: &'static str, text: String, encoding: Encoding },
     /// `in FILE: say`: what a file says afterwards.
     In { file: &'static str, say: Say },
@@ -217,7 +217,7 @@ fn more(text: &'static str) -> Option<More> {
 }
 
 fn unescaped(text: &str) -> String {
-    text.replace("\\t", "\t").replace("\\n", "\n")
+    text.replace("\\t", "\t").replace("\\r", "\r").replace("\\n", "\n")
 }
 
 #[test]

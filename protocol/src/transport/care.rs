@@ -1,4 +1,4 @@
-//! What is done for a connection while it lives, from how its counters move: [`Watch`].
+//! What is done for a connection while it lives, from how its counters move: [`Care`].
 //!
 //! Two things that quinn does not do by itself: its windows are fixed, and on a long, fast link they have to grow; and
 //! nobody learns that a link was silent. Being looked after also wakes a connection: after an outage quinn would stay
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often a connection is looked after, and woken: short beside the time in which a user would notice.
-pub(super) const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+pub(super) const CARE_INTERVAL: Duration = Duration::from_millis(250);
 /// A silence from which on it counts as an outage: longer than a loss repaired by a probe takes on any usable link.
 const OUTAGE: Duration = Duration::from_secs(2);
 /// Over what time the rate of arrival is taken: long enough that a burst does not count as a rate.
@@ -54,7 +54,7 @@ pub(super) struct Windows {
 
 /// Follows a connection's counters.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Care {
     last: Reading,
     /// When the peer was spoken to first since, as far as was seen.
     asked_at: Option<Instant>,
@@ -65,7 +65,7 @@ pub(super) struct Watch {
     windows: Windows,
 }
 
-impl Watch {
+impl Care {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             last: Reading::default(),
@@ -132,28 +132,28 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// Looks every 250 ms; each row says how many frames were sent and datagrams received meanwhile.
-    fn follow(rows: &[(u64, u64)]) -> (Watch, Instant) {
+    fn follow(rows: &[(u64, u64)]) -> (Care, Instant) {
         let mut now = Instant::now();
-        let mut watch = Watch::new(now);
+        let mut care = Care::new(now);
         let mut reading = Reading::default();
         for (sent, received) in rows {
-            now += WATCH_INTERVAL;
+            now += CARE_INTERVAL;
             reading.sent_frames += sent;
             reading.received_datagrams += received;
-            watch.look(now, reading);
+            care.look(now, reading);
         }
-        (watch, now)
+        (care, now)
     }
 
     #[test]
     fn an_outage_is_a_silence_of_a_peer_that_was_spoken_to() {
         let mut rows = vec![(5, 5), (1, 0)];
         rows.extend([(0, 0); 19]);
-        let (watch, now) = follow(&rows);
-        assert_eq!(watch.outage(now), 4750 * MS);
+        let (care, now) = follow(&rows);
+        assert_eq!(care.outage(now), 4750 * MS);
         rows.push((1, 1));
-        let (watch, now) = follow(&rows);
-        assert_eq!((watch.outage(now), watch.lost(now)), (Duration::ZERO, 5000 * MS));
+        let (care, now) = follow(&rows);
+        assert_eq!((care.outage(now), care.lost(now)), (Duration::ZERO, 5000 * MS));
     }
 
     #[test]
@@ -161,13 +161,13 @@ mod tests {
         let mut rows = vec![(5, 5)];
         rows.extend([(0, 0); 40]);
         rows.push((1, 1));
-        let (watch, now) = follow(&rows);
-        assert_eq!(watch.lost(now), Duration::ZERO);
+        let (care, now) = follow(&rows);
+        assert_eq!(care.lost(now), Duration::ZERO);
         // Nor if the answer to what ends it takes its time.
         rows.pop();
         rows.extend([(1, 0), (0, 0), (0, 1)]);
-        let (watch, now) = follow(&rows);
-        assert_eq!(watch.lost(now), Duration::ZERO);
+        let (care, now) = follow(&rows);
+        assert_eq!(care.lost(now), Duration::ZERO);
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         let receives = |is_opened, millis| {
             let round_trip = millis * MS;
             let reading = Reading { is_opened, round_trip, ..Reading::default() };
-            Watch::new(Instant::now()).look(Instant::now(), reading).receive
+            Care::new(Instant::now()).look(Instant::now(), reading).receive
         };
         let opened = [1, 50, 100, 1000].map(|millis| receives(true, millis));
         assert_eq!(opened, [RECEIVE_BYTES_MIN, RECEIVE_BYTES_MIN, 50_000_000, WINDOW_BYTES_MAX]);
@@ -185,16 +185,16 @@ mod tests {
     #[test]
     fn a_peer_whose_job_is_not_open_cannot_widen_the_window_by_sending() {
         let begin = Instant::now();
-        let mut watch = Watch::new(begin);
+        let mut care = Care::new(begin);
         let flood =
             Reading { received_bytes: 1 << 30, round_trip: 1000 * MS, ..Reading::default() };
-        assert_eq!(watch.look(begin + 2 * RATE_SPAN, flood).receive, RECEIVE_BYTES_MIN);
+        assert_eq!(care.look(begin + 2 * RATE_SPAN, flood).receive, RECEIVE_BYTES_MIN);
     }
 
     #[test]
     fn windows_follow_what_is_in_flight_within_their_bounds_and_never_fall() {
         let begin = Instant::now();
-        let mut watch = Watch::new(begin);
+        let mut care = Care::new(begin);
         let mut look = |second: u32, received_bytes, congestion_window| {
             let round_trip = 20 * MS;
             let reading = Reading {
@@ -204,7 +204,7 @@ mod tests {
                 is_opened: true,
                 ..Reading::default()
             };
-            let windows = watch.look(begin + second * RATE_SPAN, reading);
+            let windows = care.look(begin + second * RATE_SPAN, reading);
             (windows.send, windows.receive)
         };
         assert_eq!(look(1, 1 << 20, 1 << 20), (SEND_BYTES_MIN, RECEIVE_BYTES_MIN));
