@@ -138,7 +138,7 @@ fn a_restored_file_is_no_conflict_to_the_next_job() {
 #[test]
 fn a_share_without_a_trash_keeps_nothing() {
     let (sites, _agent) = sites("same", OLD, "trash = \"off\"");
-    sites.run("/MIR").exits(&[2]);
+    sites.run("/MIR /TRASH").exits(&[2]).says("keeps none");
     assert_eq!(listed(&sites), "");
     assert!(!sites.world.share().join(".quicopy/trash").exists());
 }

@@ -137,7 +137,7 @@ impl<'a> Arrivals<'a> {
                 }
                 Err(fault) => fault,
             };
-            if failure.windows_code == DISK_FULL && self.job.make_room(0) {
+            if failure.windows_code == DISK_FULL && self.job.make_room(path, 0) {
                 continue;
             }
             let wait = match outlook {

@@ -36,6 +36,17 @@ impl Job {
         self.bin.as_ref().is_none_or(|bin| bin.takes_from(dir))
     }
 
+    /// Says that a job that asks for a trash works without one.
+    pub(super) fn tell_no_trash(&self) {
+        let policy = &self.setup.policy;
+        if policy.trash_days.is_some() && self.bin.is_none() && !policy.list_only {
+            self.tell(Event::Notice(
+                "/TRASH: this destination keeps none (trash = \"off\" in its configuration); what is deleted or overwritten is gone"
+                    .to_owned(),
+            ));
+        }
+    }
+
     /// Says, once, that something is not deleted for being out of the trash's reach.
     pub(super) fn tell_out_of_reach(&self) {
         if !self.told_out_of_reach.swap(true, Ordering::Relaxed) {
@@ -47,9 +58,18 @@ impl Job {
         }
     }
 
-    /// Frees space for a file that found none, by giving up the oldest things in the trash; says whether there is any more now.
-    pub(super) fn make_room(&self, bytes: u64) -> bool {
-        if self.bin.is_none() {
+    /// Frees space for something in the directory `path`, as [`make_room_in`](Self::make_room_in).
+    pub(super) fn make_room(&self, path: &RelPath, bytes: u64) -> bool {
+        let Some(tree) = self.tree() else { return false };
+        let dir = std::iter::successors(Some(path.clone()), |path| Some(path.split_last()?.0))
+            .find_map(|path| tree.root.open_path(&path).ok());
+        dir.is_some_and(|dir| self.make_room_in(&dir, bytes))
+    }
+
+    /// Frees space for something in a directory that found none, by giving up the oldest things in the trash; says whether
+    /// there is any more now. Another file system gains nothing by that.
+    pub(super) fn make_room_in(&self, dir: &DirHandle, bytes: u64) -> bool {
+        if !self.bin.as_ref().is_some_and(|bin| bin.takes_from(dir)) {
             return false;
         }
         match trash::give_back(&self.setup.share, bytes.max(ROOM_BYTES_MIN)) {

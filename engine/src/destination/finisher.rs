@@ -124,7 +124,7 @@ impl<'a> Finisher<'a> {
         let Fault { mut failure, outlook } = fault;
         if failure.windows_code == DISK_FULL && !self.job.stop.is_set() {
             let size_bytes = entry.work.entry.meta.size_bytes;
-            if self.job.make_room(size_bytes) {
+            if self.job.make_room(&entry.work.folder.path, size_bytes) {
                 let _ = self.again.0.send((self.job.now(), entry));
                 return;
             }

@@ -200,6 +200,7 @@ fn plan_all(
     work: crossbeam_channel::Sender<work::Work>,
     commits: crossbeam_channel::Sender<Order<Try>>,
 ) -> Result<Option<Planned>, Refusal> {
+    job.tell_no_trash();
     let mut comparer = Comparer::new(job, work, Removals::new());
     let mut assembling = None;
     while let Ok(listed) = inputs.listed.recv_blocking() {

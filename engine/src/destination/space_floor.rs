@@ -25,6 +25,9 @@ pub(super) fn wait_for_room(job: &Job, dir: &DirHandle, size_bytes: u64) {
         if fits(space, floor, size_bytes) {
             return;
         }
+        if job.make_room_in(dir, size_bytes) {
+            continue;
+        }
         if !std::mem::replace(&mut is_told, true) {
             job.tell(Event::Notice(format!(
                 "Pausing to wait for free space; free space {}, floor {}, next file {size_bytes} bytes",

@@ -99,10 +99,15 @@ fn deletions_beyond_their_bound_are_all_kept() {
 fn a_mirror_that_would_delete_most_of_the_share_deletes_nothing() {
     let extras =
         |count| (0..count).map(|number| format!("x{number}")).collect::<Vec<_>>().join(",");
-    for (extra, code) in [(20, 2), (21, 10)] {
+    for (trash, extra, code) in [("off", 20, 2), ("off", 21, 10), ("7d", 21, 2)] {
         let share = format!("a, {}", extras(extra));
-        let (sites, _agent) = Connected::new("a", &share, "write,delete");
-        sites.run("/MIR").exits(&[code]);
+        let world = World::new("a", &share);
+        let site = world.agent_site().configured(&format!("trash = \"{trash}\""));
+        let (sites, _agent) = Connected::with(world, site, "write,delete");
+        let finished = sites.run("/MIR");
+        finished.exits(&[code]);
+        // What can be given back is only warned of.
+        finished.says(if extra > 20 { "D5: 21 of 22 files" } else { "Extras" });
         let expected = if code == 2 { "a" } else { &share };
         sites.world.share_now().must_equal(&Snapshot::described(expected), "the share");
     }
