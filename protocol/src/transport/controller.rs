@@ -4,10 +4,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quinn::Connection;
 use quinn::congestion::{Controller as QuinnController, ControllerFactory};
 use quinn_proto::RttEstimator;
 
-use crate::congestion::{Controller, Settings};
+use super::pacing::Bucket;
+use crate::congestion::{Controller, Gauge, Settings};
 
 /// Makes the controllers of a connection, one a path.
 #[derive(Debug)]
@@ -24,19 +26,52 @@ impl Factory {
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn QuinnController> {
         let controller = Controller::new(self.settings.clone(), current_mtu);
-        Box::new(Adapter { controller, started: now })
+        Box::new(Adapter {
+            controller,
+            started: now,
+            heard_at: now,
+            hungry: Duration::ZERO,
+            gauge: Arc::clone(&self.settings.gauge),
+            bucket: Bucket::new(now),
+            packet_bytes: current_mtu,
+            in_flight: 0,
+        })
     }
+}
+
+/// What a connection's controller shows of its path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Glance {
+    /// Time since it began in which it would have taken more than there was to send, as far as acknowledgements have shown.
+    pub(super) hungry: Duration,
+    /// Bytes a second that are not to be exceeded.
+    pub(super) rate_max: Option<u64>,
+}
+
+pub(super) fn glance(connection: &Connection) -> Glance {
+    let adapter = connection.congestion_state().into_any().downcast::<Adapter>();
+    adapter.map_or(Glance::default(), |adapter| Glance {
+        hungry: adapter.hungry,
+        rate_max: adapter.gauge.rate_max(),
+    })
 }
 
 /// quinn tells of acknowledgements that it sends, too. Nobody acknowledges them, so that they would be in flight for ever; with 64
 /// ranges one takes some 200 bytes. What else is as small does not count.
 const ACK_BYTES_MAX: u64 = 256;
 
-/// Turns quinn's instants into times since the path began.
+/// Turns quinn's instants into times since the path began, and keeps to the rate that the gauge says.
 #[derive(Clone, Debug)]
 struct Adapter {
     controller: Controller,
     started: Instant,
+    /// When the last acknowledgement came.
+    heard_at: Instant,
+    hungry: Duration,
+    gauge: Arc<Gauge>,
+    bucket: Bucket,
+    packet_bytes: u16,
+    in_flight: u64,
 }
 
 impl Adapter {
@@ -48,9 +83,13 @@ impl Adapter {
 
 impl QuinnController for Adapter {
     fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+        if let Some(rate) = self.gauge.rate_max() {
+            self.bucket.spend(now, rate, self.packet_bytes, bytes);
+        }
         if bytes <= ACK_BYTES_MAX {
             return;
         }
+        self.in_flight += bytes;
         self.controller.handle_sent(self.since(now), bytes);
     }
 
@@ -76,6 +115,11 @@ impl QuinnController for Adapter {
         app_limited: bool,
         _largest_packet_num_acked: Option<u64>,
     ) {
+        if app_limited {
+            self.hungry += now.saturating_duration_since(self.heard_at);
+        }
+        self.heard_at = now;
+        self.in_flight = in_flight;
         self.controller.handle_end_acks(self.since(now), in_flight, app_limited);
     }
 
@@ -86,6 +130,7 @@ impl QuinnController for Adapter {
         _is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
+        self.in_flight = self.in_flight.saturating_sub(lost_bytes);
         // quinn tells of marked packets (ECN) as of a loss of nothing.
         match lost_bytes {
             0 => self.controller.handle_mark(),
@@ -94,13 +139,20 @@ impl QuinnController for Adapter {
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.packet_bytes = new_mtu;
         self.controller.handle_mtu(new_mtu);
     }
 
     fn window(&self) -> u64 {
         // Silence is measured by asking; tokio's clock, so that tests can stop it.
         let now = tokio::time::Instant::now().into_std();
-        self.controller.window(self.since(now))
+        let window = self.controller.window(self.since(now));
+        match self.gauge.rate_max() {
+            None => window,
+            Some(rate) => {
+                window.min(self.in_flight + self.bucket.room(now, rate, self.packet_bytes))
+            }
+        }
     }
 
     fn clone_box(&self) -> Box<dyn QuinnController> {

@@ -14,6 +14,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
@@ -26,9 +27,10 @@ use super::accept::{Seat, accept_lanes};
 use super::compress::{Agreement, Compression};
 use super::config::HANDSHAKE_TIMEOUT;
 use super::lane::StreamKind;
+use super::pacing::keep_awake;
 use super::read::{self, Reader};
 use super::sort::{Meter, Outlets, Sorter};
-use super::watch::{Reading, WATCH_INTERVAL, Watch};
+use super::watch::{Reading, SEND_BYTES_MIN, WATCH_INTERVAL, Watch};
 use super::write::{self, Intake};
 use crate::limits::{CONTENT_STREAMS, TEXT_BYTES_MAX, ZSTD_CONTENT_STREAMS_MAX};
 use crate::link::{
@@ -171,6 +173,8 @@ struct Supervisor {
     connection: Connection,
     ending: Arc<Ending>,
     wire: Arc<WireStats>,
+    /// As it was set last.
+    send_window: Arc<AtomicU64>,
     agreement: Arc<Agreement>,
     control_queue: Receiver<Message>,
     bulk_queues: Vec<Receiver<Message>>,
@@ -189,6 +193,7 @@ impl Supervisor {
             connection,
             ending: Arc::default(),
             wire: Arc::default(),
+            send_window: Arc::new(AtomicU64::new(SEND_BYTES_MIN.into())),
             agreement: Arc::default(),
             control_queue,
             bulk_queues: Vec::new(),
@@ -297,7 +302,13 @@ impl Supervisor {
 
     fn start(self) -> (LinkEnd, Arc<WireStats>) {
         let (end, wire) = (LinkEnd::new(Arc::clone(&self.ending)), Arc::clone(&self.wire));
-        tokio::spawn(self.run());
+        let awake = keep_awake(self.connection.clone(), Arc::clone(&self.send_window));
+        tokio::spawn(async {
+            tokio::select! {
+                () = self.run() => {}
+                () = awake => {}
+            }
+        });
         (end, wire)
     }
 
@@ -390,6 +401,7 @@ impl Supervisor {
         tracing::trace!(path = ?stats.path, received = stats.udp_rx.bytes, ?windows, "link");
         self.wire.note_outages(watch.lost(now), watch.outage(now));
         // This also wakes the connection, which then looks at its congestion window again.
+        self.send_window.store(windows.send.into(), Ordering::Relaxed);
         self.connection.set_send_window(windows.send.into());
         self.connection.set_receive_window(windows.receive.into());
     }

@@ -12,6 +12,7 @@ mod endpoint;
 mod gate;
 mod lane;
 mod link;
+mod pacing;
 pub mod pairing;
 mod read;
 mod sort;

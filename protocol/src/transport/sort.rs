@@ -10,18 +10,19 @@
 //! grows. So small messages travel by hundreds on a link that is behind, and at once on one that is not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_channel::Receiver;
-use quinn::Connection;
+use quinn::{Connection, PathStats};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::compress::effort::{Effort, Interval, Regulator};
+use super::compress::effort::{Effort, Interval, Regulator, nominal};
 use super::compress::probe::Probe;
 use super::compress::{Agreement, Compression};
+use super::controller::{Glance, glance};
 use crate::codec::{EncodeError, Encoded, FRAME_HEAD_BYTES, encode};
 use crate::limits::{CONTENT_BYTES_MAX, EXPANDED_BYTES_MAX};
 use crate::message::Message;
@@ -36,9 +37,8 @@ const LINGER_MIN: Duration = Duration::from_millis(1);
 const LINGER_MAX: Duration = Duration::from_millis(4);
 /// What is smaller when it must leave would not shrink.
 const DENSE_BYTES_MIN: usize = 256;
-/// How often the effort is thought over, and how soon after a time with little to send: a fast link shows itself at once.
-const REGULATE_INTERVAL: Duration = Duration::from_millis(250);
-const REGULATE_FIRST: Duration = Duration::from_millis(50);
+/// How often the effort is thought over: a link that is faster than was thought must not wait for long.
+const REGULATE_INTERVAL: Duration = Duration::from_millis(50);
 /// Level of lanes that carry little, whatever the link.
 const LEVEL_STEADY: i32 = 3;
 
@@ -79,22 +79,60 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     compressing_nanos: AtomicU64,
+    nominal_nanos: AtomicU64,
+    busy_streams: AtomicUsize,
     dense: AtomicU64,
     squeezed: AtomicU64,
     written: AtomicU64,
 }
 
 impl Meter {
-    pub(super) fn compressed(&self, took: Duration, dense_bytes: usize, squeezed_bytes: usize) {
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.compressing_nanos.fetch_add(nanos, Ordering::Relaxed);
+    /// A stream takes bytes to be written.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A stream begins to compress a batch.
+    pub(super) fn compresses(&self) {
+        self.busy_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has.
+    pub(super) fn compressed(
+        &self,
+        took: Duration,
+        level: i32,
+        dense_bytes: usize,
+        squeezed_bytes: usize,
+    ) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_streams.fetch_sub(1, Ordering::Relaxed);
+        self.compressing_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        self.nominal_nanos.fetch_add(nanos(nominal(level, dense_bytes)), Ordering::Relaxed);
         self.dense.fetch_add(dense_bytes as u64, Ordering::Relaxed);
         self.squeezed.fetch_add(squeezed_bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn wrote(&self, bytes: usize) {
-        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    fn read(&self) -> Counts {
+        let time = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
+        Counts {
+            compressing: time(&self.compressing_nanos),
+            nominal: time(&self.nominal_nanos),
+            dense: self.dense.load(Ordering::Relaxed),
+            squeezed: self.squeezed.load(Ordering::Relaxed),
+            written: self.written.load(Ordering::Relaxed),
+        }
     }
+}
+
+/// What a meter showed at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    compressing: Duration,
+    nominal: Duration,
+    dense: u64,
+    squeezed: u64,
+    written: u64,
 }
 
 /// Where batches go.
@@ -158,7 +196,6 @@ pub(super) struct Sorter {
     linger: Duration,
     /// When the dense batch has waited long enough.
     linger_until: Instant,
-    interval: Duration,
     watch: Watch,
 }
 
@@ -167,11 +204,10 @@ struct Watch {
     since: Instant,
     starved: Duration,
     taken: u64,
-    compressing_nanos: u64,
-    dense: u64,
-    squeezed: u64,
-    written: u64,
+    counts: Counts,
     sent: u64,
+    lost: u64,
+    hungry: Duration,
 }
 
 impl Sorter {
@@ -187,7 +223,8 @@ impl Sorter {
             Compression::Level(level) => Choice::Fixed(Some(level.into())),
             Compression::Auto if outlets.raw.is_none() => Choice::Fixed(Some(LEVEL_STEADY)),
             Compression::Auto => {
-                let regulator = Regulator::new(connection.rtt(), outlets.dense.len());
+                let path = connection.stats().path;
+                let regulator = Regulator::new(path.rtt, allowed_rate(&path), outlets.dense.len());
                 Choice::Regulated(Box::new(regulator))
             }
         };
@@ -204,8 +241,15 @@ impl Sorter {
             ended: false,
             linger: Duration::ZERO,
             linger_until: now,
-            interval: REGULATE_FIRST,
-            watch: Watch::new(now, &outlets.meter, 0),
+            watch: Watch {
+                since: now,
+                starved: Duration::ZERO,
+                taken: 0,
+                counts: Counts::default(),
+                sent: 0,
+                lost: 0,
+                hungry: Duration::ZERO,
+            },
             outlets,
         }
     }
@@ -216,7 +260,8 @@ impl Sorter {
         loop {
             self.gather()?;
             self.regulate();
-            let is_due = self.is_dense_due();
+            let is_held = self.has_ample();
+            let is_due = self.is_dense_due() && !is_held;
             if self.ended && self.dense.is_empty() && self.raw.is_empty() {
                 return Ok(());
             }
@@ -236,6 +281,7 @@ impl Sorter {
                     None
                 }
                 message = self.queue.recv(), if self.held.is_none() && !self.ended => Some(message),
+                () = sleep_until(self.watch.since + REGULATE_INTERVAL), if is_held => None,
                 () = sleep_until(self.linger_until), if !self.dense.is_empty() && !is_due => None,
             };
             if is_starved {
@@ -302,32 +348,54 @@ impl Sorter {
         }
     }
 
+    /// Whether dense batches are better kept a while.
+    fn has_ample(&self) -> bool {
+        let Choice::Regulated(regulator) = &self.choice else { return false };
+        let written = self.outlets.meter.written.load(Ordering::Relaxed);
+        regulator.has_ample(written - self.watch.counts.written)
+    }
+
     fn regulate(&mut self) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.watch.since);
-        if elapsed < self.interval {
+        if elapsed < REGULATE_INTERVAL {
             return;
         }
         let stats = self.connection.stats();
         self.linger = linger(stats.path.rtt);
-        let next = Watch::new(now, &self.outlets.meter, stats.udp_tx.bytes);
+        let Choice::Regulated(regulator) = &mut self.choice else {
+            self.watch.since = now;
+            return;
+        };
+        let meter = &self.outlets.meter;
+        let Glance { hungry, rate_max } = glance(&self.connection);
+        let next = Watch {
+            since: now,
+            starved: Duration::ZERO,
+            taken: 0,
+            counts: meter.read(),
+            sent: stats.udp_tx.bytes,
+            lost: stats.path.lost_bytes,
+            hungry,
+        };
         let last = std::mem::replace(&mut self.watch, next);
-        let is_quiet = last.starved > elapsed / 2;
-        self.interval = if is_quiet { REGULATE_FIRST } else { REGULATE_INTERVAL };
-        let Choice::Regulated(regulator) = &mut self.choice else { return };
-        let round_trip = stats.path.rtt.max(Duration::from_micros(1));
+        let (counts, before) = (self.watch.counts, last.counts);
         let interval = Interval {
             elapsed,
             starved: last.starved,
-            compressing: Duration::from_nanos(
-                self.watch.compressing_nanos - last.compressing_nanos,
-            ),
+            hungry: self.watch.hungry.saturating_sub(last.hungry),
+            compressing: counts.compressing - before.compressing,
+            nominal: counts.nominal - before.nominal,
+            busy_streams: meter.busy_streams.load(Ordering::Relaxed),
             taken: last.taken,
-            dense: self.watch.dense - last.dense,
-            squeezed: self.watch.squeezed - last.squeezed,
-            written: self.watch.written - last.written,
+            dense: counts.dense - before.dense,
+            squeezed: counts.squeezed - before.squeezed,
+            written: counts.written - before.written,
             sent: self.watch.sent - last.sent,
-            allowed_rate: stats.path.cwnd as f64 / round_trip.as_secs_f64(),
+            // Another path begins anew.
+            lost: self.watch.lost.saturating_sub(last.lost),
+            allowed_rate: allowed_rate(&stats.path)
+                .min(rate_max.map_or(f64::INFINITY, |rate| rate as f64)),
         };
         let before = regulator.effort();
         regulator.handle_interval(&interval);
@@ -336,19 +404,9 @@ impl Sorter {
     }
 }
 
-impl Watch {
-    fn new(since: Instant, meter: &Meter, sent: u64) -> Self {
-        Self {
-            since,
-            starved: Duration::ZERO,
-            taken: 0,
-            compressing_nanos: meter.compressing_nanos.load(Ordering::Relaxed),
-            dense: meter.dense.load(Ordering::Relaxed),
-            squeezed: meter.squeezed.load(Ordering::Relaxed),
-            written: meter.written.load(Ordering::Relaxed),
-            sent,
-        }
-    }
+/// Bytes a second that the congestion controller lets leave.
+fn allowed_rate(path: &PathStats) -> f64 {
+    path.cwnd as f64 / path.rtt.max(Duration::from_micros(1)).as_secs_f64()
 }
 
 /// How long a small batch waits for company on a link of this round trip: nobody notices a thirtieth of it.

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use quinn::VarInt;
 use rustls::crypto::ring::default_provider;
 use rustls::version::TLS13;
+use tokio::time::Instant;
 
 use super::*;
 use crate::code::RefusalCode;
 use crate::codec::Encoded;
+use crate::congestion::{Gauge, Settings};
 use crate::limits::{CHUNK_BYTES_MAX, ZSTD_CONTENT_STREAMS_MAX};
 use crate::link::{AgentLink, Capacities, Close, CloseCode, LinkClosed, SenderLink};
 use crate::message::{Cancel, Chunk, ChunkList, Lane, Message, Notice, Ping, ScanEnd, WholeFile};
@@ -53,9 +55,14 @@ struct Wire {
 }
 
 async fn connect() -> Wire {
+    connect_with(Settings::default()).await
+}
+
+/// The congestion control is the sender's.
+async fn connect_with(congestion: Settings) -> Wire {
     let (server, client) = tls();
     let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), server, &RESET_KEY).unwrap();
-    let dialer = Dialer::bind().unwrap();
+    let dialer = Dialer::bind().unwrap().with_congestion(congestion);
     let address = listener.local_addr().unwrap();
     let accept = async { listener.accept().await.unwrap().complete().await.unwrap().0 };
     let (at_agent, at_sender) = tokio::join!(accept, dialer.connect(address, client));
@@ -67,7 +74,10 @@ async fn links() -> (SenderLink, AgentLink, Wire) {
 }
 
 async fn links_with(compression: Compression) -> (SenderLink, AgentLink, Wire) {
-    let wire = connect().await;
+    links_over(connect().await, compression).await
+}
+
+async fn links_over(wire: Wire, compression: Compression) -> (SenderLink, AgentLink, Wire) {
     let (sender, agent) = tokio::join!(
         sender_link(wire.at_sender.clone(), Capacities::default(), compression),
         agent_link(wire.at_agent.clone(), Capacities::default())
@@ -99,6 +109,39 @@ async fn every_lane_carries_its_messages() {
     assert_eq!(agent.content_rx.recv().await, Ok(chunk(3, 10)));
     assert_eq!(sender.control_rx.recv().await, Ok(ping(2)));
     assert_eq!(sender.verdict_rx.recv().await, Ok(notice));
+}
+
+#[tokio::test]
+async fn a_cap_holds_on_a_short_path_and_can_be_lifted_meanwhile() {
+    const RATE: u64 = 2 << 20;
+    let gauge: Arc<Gauge> = Arc::default();
+    gauge.set_rate_max(Some(RATE));
+    let settings = Settings { gauge: Arc::clone(&gauge), ..Settings::default() };
+    let wire = connect_with(settings).await;
+    let (sender, agent, wire) = links_over(wire, Compression::Off).await;
+    let begin = Instant::now();
+    let before = wire.at_sender.stats().udp_tx.bytes;
+    let send = async {
+        for want in 0..320 {
+            sender.content_tx.send(chunk(want, 64 << 10)).await.unwrap();
+        }
+    };
+    let receive = async {
+        for _ in 0..20 {
+            agent.content_rx.recv().await.unwrap();
+        }
+        let sent = wire.at_sender.stats().udp_tx.bytes - before;
+        let rate = sent as f64 / begin.elapsed().as_secs_f64();
+        // Half a second of it and one burst.
+        assert!(rate <= 1.15 * RATE as f64, "{rate:.0} bytes/s");
+        gauge.set_rate_max(None);
+        for _ in 20..320 {
+            agent.content_rx.recv().await.unwrap();
+        }
+    };
+    tokio::join!(send, receive);
+    // At the rate it would have been ten seconds.
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

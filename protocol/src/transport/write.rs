@@ -167,6 +167,7 @@ impl Intake {
     ) -> Result<Bytes, PumpError> {
         let mut own = compressor.take().unwrap_or_else(Compressor::new);
         let dense_bytes = batch.bytes;
+        self.meter.compresses();
         let work = spawn_blocking(move || {
             let begin = Instant::now();
             let frame = own.frame(&batch.frames, level);
@@ -175,7 +176,7 @@ impl Intake {
         let (frame, took, own) = work.await?;
         *compressor = Some(own);
         let frame = frame?;
-        self.meter.compressed(took, dense_bytes, frame.len());
+        self.meter.compressed(took, level, dense_bytes, frame.len());
         self.meter.wrote(frame.len());
         Ok(frame)
     }

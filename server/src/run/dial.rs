@@ -8,7 +8,7 @@ use quicopy_protocol::path::RelPath;
 use tokio::runtime::Handle;
 
 use super::{local, remote};
-use crate::cli::{Destination, Job};
+use crate::cli::{Destination, Job, Pace};
 
 /// Why there is no link.
 pub(super) enum NoLink {
@@ -25,11 +25,16 @@ pub(super) enum Dial {
 }
 
 impl Dial {
-    /// Makes ready for links to a job's destination.
+    /// Makes ready for links to a job's destination, which are bounded by `pace`.
     ///
     /// # Errors
     /// There can be none, for the reason given.
-    pub(super) fn new(job: &Job, state: &Path, runtime: &Handle) -> Result<Self, String> {
+    pub(super) fn new(
+        job: &Job,
+        pace: Pace,
+        state: &Path,
+        runtime: &Handle,
+    ) -> Result<Self, String> {
         Ok(match &job.destination {
             Destination::Local(path) => Self::Local(local::Embedded::new(
                 path.clone(),
@@ -38,7 +43,8 @@ impl Dial {
                 runtime.clone(),
             )),
             Destination::Remote(folder) => {
-                let way = remote::Way { policy: job.link_policy, compression: job.compression };
+                let way =
+                    remote::Way { policy: job.link_policy, compression: job.compression, pace };
                 let remote = remote::Remote::new(folder.clone(), way, state, runtime.clone())?;
                 Self::Remote(Box::new(remote))
             }

@@ -20,7 +20,7 @@ use super::course::Course;
 use super::dial::Dial;
 use super::moving::Mover;
 use super::reporter::Reporter;
-use super::throttle::Throttle;
+use super::throttle::{Paces, Throttle};
 use crate::cli::Job;
 use crate::history::{self, JobRecord};
 use crate::report::{Ending, ExitCode, ReportEvent, Summary};
@@ -75,7 +75,8 @@ impl Run<'_> {
                 "it cannot be told whether source and destination overlap: {error}; nothing was changed"
             )
         })?;
-        let dial = Dial::new(job, state, runtime)?;
+        let paces = Paces::of(job);
+        let dial = Dial::new(job, paces.link, state, runtime)?;
         let (share, path) = dial.folder();
         let mut setting = Setting {
             source: Arc::clone(&source),
@@ -93,7 +94,7 @@ impl Run<'_> {
                 label: label(job),
             },
             threads: job.threads.into(),
-            throttle: Arc::new(Throttle::new(job.pace)),
+            throttle: Arc::new(Throttle::new(paces.content)),
             mover: Mover(job.move_mode),
             resets_archive: job.reset_archive && !policy.list_only,
             hours: job.run_hours.filter(|hours| hours.per_file).map(|hours| hours.hours),

@@ -22,7 +22,8 @@ use tokio::runtime::Handle;
 use super::dial::NoLink;
 use super::memory::{self, LinkMemory};
 use super::stopped;
-use crate::cli::{Address, DEFAULT_PORT, RemoteFolder};
+use super::throttle::LinkLimit;
+use crate::cli::{Address, DEFAULT_PORT, Pace, RemoteFolder};
 
 /// How long the packet that ends a connection may take to leave. The conversation has ended in order before; should that
 /// packet be lost, the agent's idle timeout does its work.
@@ -42,6 +43,7 @@ pub(super) struct Remote {
     remembered: Option<Estimate>,
     /// What it gives now, over all connections.
     gauge: Arc<Gauge>,
+    _limit: LinkLimit,
     runtime: Handle,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Remote {
 pub(super) struct Way {
     pub(super) policy: Policy,
     pub(super) compression: Compression,
+    /// What the link is bounded by; what content is bounded by instead does not stand here.
+    pub(super) pace: Pace,
 }
 
 impl Remote {
@@ -101,6 +105,7 @@ impl Remote {
         let memory = LinkMemory::new(state.path(), &pinned);
         let remembered = memory.recall(Timestamp::now());
         let gauge = Arc::default();
+        let limit = LinkLimit::start(way.pace, &gauge, &runtime);
         Ok(Self {
             folder,
             name,
@@ -112,6 +117,7 @@ impl Remote {
             memory,
             remembered,
             gauge,
+            _limit: limit,
             runtime,
         })
     }
@@ -122,8 +128,10 @@ impl Remote {
 
     /// Waits until the agent was told that the connection has ended, and remembers what the way gave to so many bytes.
     pub(super) fn finish(&self, sent_bytes: u64) {
-        // Another policy takes what it is given, and learns nothing of what there is.
-        if let (Policy::Fair, Some(estimate)) = (self.way.policy, self.gauge.read()) {
+        // Another policy takes what it is given, and learns nothing of what there is; nor does a limit.
+        if let (Policy::Fair, true, Some(estimate)) =
+            (self.way.policy, self.way.pace.is_open(), self.gauge.read())
+        {
             let learned = memory::learned(self.remembered, estimate, sent_bytes);
             if let Err(error) = self.memory.note(learned, Timestamp::now()) {
                 tracing::warn!(%error, "what the link gave could not be remembered");

@@ -1,25 +1,85 @@
-//! `/IORATE`, `/IPG`, `/BWLIMIT`, `/THRESHOLD`: content leaves no faster than asked for.
+//! `/BWLIMIT`, `/IORATE`, `/IPG`, `/THRESHOLD`: no more leaves than asked for. Over a link that is what goes over it, and its
+//! congestion control keeps it ([`LinkLimit`]). Where a link cannot know what is bounded, it is content ([`Throttle`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Zoned;
 use quicopy_engine::send::Closed;
 use quicopy_engine::source::StopFlag;
+use quicopy_protocol::congestion::Gauge;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::hours::minute_of_day;
-use crate::cli::Pace;
+use crate::cli::{Destination, Job, Pace};
+
+/// How soon a change of the hour's limit is followed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where a job's pace is kept.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Paces {
+    pub(super) link: Pace,
+    pub(super) content: Pace,
+}
+
+impl Paces {
+    /// A job within this machine has no link, and a link does not know which files are below the threshold.
+    pub(super) fn of(job: &Job) -> Self {
+        let pace = job.pace;
+        match job.destination {
+            Destination::Remote(_) if pace.threshold_bytes == 0 => {
+                Self { link: pace, ..Self::default() }
+            }
+            Destination::Remote(_) | Destination::Local(_) => {
+                Self { content: pace, ..Self::default() }
+            }
+        }
+    }
+}
+
+/// Caps the rate of all links of a gauge at what holds at the time, for as long as it is kept.
+pub(super) struct LinkLimit {
+    hours: Option<AbortHandle>,
+}
+
+impl LinkLimit {
+    /// From now on. Only a limit with hours takes a task.
+    pub(super) fn start(pace: Pace, gauge: &Arc<Gauge>, runtime: &Handle) -> Self {
+        if pace.is_open() {
+            return Self { hours: None };
+        }
+        let gauge = Arc::clone(gauge);
+        let cap = move || {
+            let rate = pace.limit_at(minute_of_day(&Zoned::now()));
+            gauge.set_rate_max(rate.map(u64::from));
+        };
+        cap();
+        let follow = async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                cap();
+            }
+        };
+        let has_hours = pace.bandwidth.is_some_and(|bandwidth| bandwidth.hours.is_some());
+        Self { hours: has_hours.then(|| runtime.spawn(follow).abort_handle()) }
+    }
+}
+
+impl Drop for LinkLimit {
+    fn drop(&mut self) {
+        if let Some(task) = &self.hours {
+            task.abort();
+        }
+    }
+}
 
 /// Paces bytes of content over all threads of a job: one bucket for all.
-///
-/// The limit is of content; headers and acknowledgements come on top, some 5 % of it.
 pub(super) struct Throttle {
     pace: Pace,
     bucket: Mutex<Bucket>,
 }
-
-/// So soon another hour's limit is followed.
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Throttle {
     pub(super) fn new(pace: Pace) -> Self {
@@ -78,10 +138,27 @@ impl Bucket {
 const TURN: Duration = Duration::from_micros(100);
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::num::NonZeroU64;
 
     use super::*;
+    use crate::cli::Bandwidth;
+
+    #[tokio::test]
+    async fn a_link_is_capped_while_the_hours_last() {
+        let minute = minute_of_day(&Zoned::now());
+        let hour = |minute: u16| format!("{:02}{:02}", minute / 60 % 24, minute % 60);
+        let now = format!("2M@{}-{}", hour(minute + 1380), hour(minute + 60));
+        let later = format!("2M@{}-{}", hour(minute + 60), hour(minute + 120));
+        for (text, expected) in [("2M", Some(2 << 20)), (&now, Some(2 << 20)), (&later, None)] {
+            let gauge = Arc::default();
+            let bandwidth = Some(Bandwidth::parse(text.as_ref()).unwrap());
+            let pace = Pace { bandwidth, ..Pace::default() };
+            let _kept = LinkLimit::start(pace, &gauge, &Handle::current());
+            assert_eq!(gauge.rate_max(), expected, "{text}");
+        }
+    }
 
     const CHUNK: u64 = 1 << 16;
 

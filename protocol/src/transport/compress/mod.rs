@@ -2,7 +2,7 @@
 //!
 //! - [`context`]: one stream's context, on either side; pure
 //! - [`probe`]: whether something is worth it; pure
-//! - [`effort`]: how hard to try, from whether the link or the compressor is behind; pure
+//! - [`effort`]: how hard to try, from whether the link is hungry; pure
 //!
 //! A content stream goes on in one context over all batches that travel on it, and batches come in the order of paths, so
 //! that a small file is compressed with its neighbours. That it takes frames as they are, and any frames, is why there is
