@@ -64,20 +64,25 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
     };
     match command {
         Command::Copy { first, then } => {
-            first.iter().try_for_each(write_file)?;
-            let job = match then {
-                Then::Run(job) => job,
-                Then::Show(header) => {
-                    show(report::job_page(jiff::Timestamp::now(), &header).as_bytes());
-                    return Ok(0);
-                }
+            let json = match &then {
+                Then::Run(job) => job.report.json,
+                Then::Show { json, .. } => *json,
             };
-            let json = job.report.json;
-            let copied = state(job.state_dir.clone()).and_then(|state| copy(&job, state.make()?));
-            if copied.is_err() && json {
+            let done = first.iter().try_for_each(write_file).and_then(|()| match then {
+                Then::Run(job) => {
+                    let state = state(job.state_dir.clone())?;
+                    copy(&job, state.make()?)
+                }
+                Then::Show { header, .. } => {
+                    let page = report::job_page(jiff::Timestamp::now(), &header);
+                    show(&if json { report::json_of_a_look() } else { page.into_bytes() });
+                    Ok(0)
+                }
+            });
+            if done.is_err() && json {
                 show(&report::json_of_nothing());
             }
-            return copied;
+            return done;
         }
         Command::Pair { address, token, name, state_dir } => {
             let state = state(state_dir)?;

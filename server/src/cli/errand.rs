@@ -27,7 +27,12 @@ pub enum Then {
     /// The job.
     Run(Box<Job>),
     /// The header of the job's report, and exit code 0 (`/QUIT`). Its folders are empty as long as nobody has given them.
-    Show(Box<HeaderText>),
+    Show {
+        /// The header.
+        header: Box<HeaderText>,
+        /// Whether standard output is for JSON (`--json`), and not for it.
+        json: bool,
+    },
 }
 
 pub(super) fn of(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Command, UsageError> {
@@ -44,7 +49,8 @@ pub(super) fn of(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Com
         first.push(FileToWrite { path, is_ours: true, text });
     }
     let then = if raw.quit {
-        Then::Show(Box::new(resolve::header_of(&raw, folders)?))
+        let header = Box::new(resolve::header_of(&raw, folders)?);
+        Then::Show { header, json: raw.report.json }
     } else {
         Then::Run(Box::new(resolve::resolve(raw, folders)?))
     };

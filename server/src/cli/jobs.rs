@@ -130,16 +130,16 @@ fn utf_16_is_read_too() {
 
 #[test]
 fn save_takes_what_stands_before_it() {
-    let tail = "/DCOPY:DA /COPY:DAT /R:3 /W:5";
+    let tail = "/COPY:DAT /DCOPY:DA /R:3 /W:5";
     assert_eq!(
         saved("src dst /E /SAVE:j /XF *.tmp /QUIT"),
-        format!("/SD:/home/ann/src/ /DD:/home/ann/dst/ /IF /XD /XF /E {tail}")
+        format!("/SD:/home/ann/src/ /DD:/home/ann/dst/ /IF /XD /XF /S /E {tail}")
     );
     assert_eq!(saved("*.txt /SAVE:t /QUIT"), format!("/NOSD /NODD /IF *.txt /XD /XF {tail}"));
     assert_eq!(saved("/SAVE:t src dst"), format!("/NOSD /NODD /IF /XD /XF {tail}"));
     assert_eq!(
         saved(r"\\SRV-PROD-01\Scripts$ bk:x /COPYALL /MT /R:1 /SAVE:t"),
-        r"/SD:\\SRV-PROD-01\Scripts$ /DD:bk:x /IF /XD /XF /COPYALL /MT:8 /DCOPY:DA /R:1 /W:5"
+        r"/SD:\\SRV-PROD-01\Scripts$ /DD:bk:x /IF /XD /XF /MT:8 /DCOPY:DA /COPYALL /R:1 /W:5"
     );
     assert_eq!(
         saved("/NOSD dst *.txt /SAVE:t /QUIT"),
@@ -155,10 +155,10 @@ fn after_save_the_job_runs_unless_quit_is_given() {
     assert_eq!(first[0].path, Path::new("/home/ann/j.RCJ"));
     assert!(matches!(then, Then::Run(_)));
     let quit = parse_with("src dst /MIR /SAVE:j /QUIT", &[]).unwrap();
-    let Command::Copy { then: Then::Show(header), .. } = quit else { panic!() };
+    let Command::Copy { then: Then::Show { header, .. }, .. } = quit else { panic!() };
     assert_eq!((&*header.source, &*header.destination), ("/home/ann/src/", "/home/ann/dst/"));
     let none = parse_with("/QUIT", &[]).unwrap();
-    let Command::Copy { first, then: Then::Show(header) } = none else { panic!() };
+    let Command::Copy { first, then: Then::Show { header, .. } } = none else { panic!() };
     assert!(first.is_empty() && header.source.is_empty() && header.destination.is_empty());
     check_error("*.txt /SAVE:j", &[], "No Source Directory Specified");
 }

@@ -69,6 +69,7 @@ pub use help::page as help_page;
 pub(crate) use job::longs;
 pub use pace::Pace;
 pub use rate::{Bandwidth, Hours};
+pub(crate) use raw::in_force;
 pub use raw::{Given, RawOptions, Saved};
 pub use resolve::{Job, MoveMode, PATTERN_BYTES_MAX, ResolveError};
 pub use rules::RuleError;
@@ -266,7 +267,7 @@ pub fn parse(args: &[OsString], surroundings: Surroundings<'_>) -> Result<Comman
         Translated::Version => return Ok(Command::Version),
     };
     let raw = command::raw_options(&matches(&long_form).map_err(UsageError::Clap)?)?;
-    Ok(errand::of(raw, &surroundings)?)
+    errand::of(raw, &surroundings)
 }
 
 fn matches(args: &[OsString]) -> Result<ArgMatches, clap::Error> {

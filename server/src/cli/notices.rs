@@ -1,12 +1,13 @@
 //! What the report says once, before anything else: which switches mean something near, or nothing.
 
 use super::pace::Pace;
-use super::raw::RawOptions;
+use super::raw::{RawOptions, in_force};
 use super::switch::{Treatment, switches};
 
 /// A line for each switch that is translated or only noted, in the table's order; then what only some command lines need.
 pub(super) fn of(raw: &RawOptions, pace: &Pace, reads_all: bool) -> Vec<String> {
-    let given = |long: &str| raw.given.iter().any(|given| given.long == long);
+    let in_force = in_force(&raw.given);
+    let given = |long: &str| in_force.iter().any(|given| given.long == long);
     let mut notices: Vec<String> = switches()
         .filter(|row| given(row.long))
         .filter_map(|row| match row.treatment {

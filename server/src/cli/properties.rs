@@ -160,4 +160,18 @@ proptest! {
             Err(error) => prop_assert!(switches().any(|row| is_known(&row)), "{error}"),
         }
     }
+
+    #[test]
+    fn any_job_file_is_read_or_refused_by_its_line(
+        lines in vec(prop_oneof!["[ -~\t]{0,20}", switch().prop_map(|(_, tokens)| tokens.join(" "))], 0..6),
+        bytes in vec(any::<u8>(), 0..4),
+    ) {
+        let file = [lines.join("\n").into_bytes(), bytes].concat();
+        let surroundings = Surroundings { read: &|_| Ok(file.clone()), ..testing::surroundings() };
+        let line = ["src".to_owned(), "dst".to_owned(), "/JOB:j".to_owned()];
+        match parse_strings(&line, surroundings) {
+            Ok(Command::Copy { .. }) | Err(UsageError::InvalidJob { .. } | UsageError::Resolve(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -180,3 +180,22 @@ pub struct Saved {
     /// The switches so far.
     pub given: Vec<Given>,
 }
+
+/// Switches of which only the last one holds. Of one switch only the last one holds anyway, but of lists.
+const CONTRARY: [&[&str]; 3] = [
+    &["copy", "security", "copy-all"],
+    &["dir-copy", "no-dir-copy"],
+    &["log", "log-append", "log-utf16", "log-utf16-append"],
+];
+
+/// The switches that hold, in the order in which they were given; of a list one of its items.
+pub(crate) fn in_force(given: &[Given]) -> Vec<&Given> {
+    let holds = |(at, one): &(usize, &Given)| {
+        let set = CONTRARY.iter().find(|set| set.contains(&one.long));
+        given[at + 1..].iter().all(|later| match set {
+            Some(set) => !set.contains(&later.long),
+            None => later.long != one.long,
+        })
+    };
+    given.iter().enumerate().filter(holds).map(|(_, one)| one).collect()
+}

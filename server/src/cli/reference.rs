@@ -24,8 +24,103 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
   `--exclude-dir .git --exclude-dir node_modules`. Quote `*` and `?`, or the shell replaces them.
 - `--` ends the switches. A path that looks like a switch is taken for a path if it exists; a new one is written `/./name`.
 - FILE and NAME patterns know `*` and `?` and are blind to ASCII case. FILE holds no path; an item of `/XF` and `/XD` may be a path
-  below SOURCE or DESTINATION, without wildcards.
+  below SOURCE or DESTINATION, without wildcards. Folders have no wildcards, so `*.txt` is FILE even before them.
+- Paths of Windows (`D:\\data`, `\\\\SRV\\share$`) mean what the configuration says: [operations.md](operations.md#job-files-and-unc-paths).
+
+Every switch of Robocopy has one of four treatments, and none is silently ignored:
+
+| | |
+| --- | --- |
+| native | it means what it means to Robocopy, or it is ours |
+| translate | it means the closest thing; the report says once which |
+| note | it is accepted and changes nothing; the report says once why |
+| refuse | exit code 16 with the reason, before anything happens |
 ";
+
+const TOGETHER: &str = "\
+## Together
+
+Refused with exit code 16, as by Robocopy: `/IPG` with `/MT` (write `/BWLIMIT:RATE`, which bounds all files together); `/SECFIX`
+without `/SEC`, `/COPYALL`, `/COPY:S` or `/COPY:O`; `/B` without the right to read everything; `/COPY:U`. Ours: `/CREATE` with
+`/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied.
+
+Robocopy refuses `/LFSM` with `/MT`, `/B` or `/ZB`; here they work together. `/Z` with `/MT` works in both. Under `/B` and `/ZB`
+the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IoRate` and `/IPG` the lowest holds, and there is no lowest rate.
+";
+
+/// What is not known of Robocopy, and what is done here.
+///
+/// Source: where Microsoft's texts and published logs leave it open, the choice is the one that cannot lose data.
+const DECISIONS: &[(&str, &str)] = &[
+    (
+        "Extras under `/XX`, and those that `/XF` or `/XD` name: do they count, and set bit 2 of the exit code?",
+        "No. What is left out is no extra. What is kept by its name gets a line, `*named file` or `*named dir`.",
+    ),
+    (
+        "The exit code of a purged mismatch, and of `/TIMFIX` and `/SECFIX`",
+        "A mismatch that is exchanged for the source's entry counts as copied. What is only fixed sets no bit.",
+    ),
+    (
+        "Does `/PURGE` without `/S` and `/E` delete directories in the top directory?",
+        "No. They are reported and stay: what nobody asked to enter is not deleted.",
+    ),
+    (
+        "Excluded names inside an extra directory",
+        "They stay, at every depth, with the directories above them; the rest of the extra goes.",
+    ),
+    (
+        "`/IS` and files that differ in attributes alone",
+        "`/IS` copies Same ones only; `/IT` sets the attributes of Tweaked ones.",
+    ),
+    (
+        "`/MON:n`: n changes, or more than n? What is the other of `/MON` and `/MOT` if one is missing?",
+        "n are enough, and both must hold. The missing one is 1.",
+    ),
+    (
+        "The mark after `Source` and `Dest`",
+        "A colon; a dash where there is no folder yet, as under `/QUIT`.",
+    ),
+    (
+        "The zone of `/TS`; the count of an excluded directory; places of rare switches in the Options line",
+        "UTC; -1; where switches of their kind stand.",
+    ),
+    (
+        "The width of sizes over eight digits with `/BYTES`",
+        "As wide as they are: the columns behind them move.",
+    ),
+    (
+        "Where `/Z` keeps its place",
+        "At the agent, beside the partial file, checked by hashes. Never under the file's own name, so no time is made up for it.",
+    ),
+    (
+        "`/JOB` in a job file; variables such as `%TEMP%`; the exit code of `/QUIT`",
+        "One level, no cycles; they are not replaced; 0.",
+    ),
+    ("Is `/IoRate` for the process or for each thread?", "For the job, over all files together."),
+    (
+        "Does a second `/MIR /XJ` remove directories that an earlier run made by following links?",
+        "No. A name that the source has, left out or not, is no extra.",
+    ),
+    ("A destination inside the source", "Refused with 16, as is the reverse."),
+    ("Does `/MOVE` remove the source's root?", "No."),
+    ("`/DCOPY:T` and directories without changes", "Their times are set like those of others."),
+    (
+        "`/S` and directories of which every file is left out",
+        "They are not made: nothing in them would be. `/E` makes them.",
+    ),
+    (
+        "Paths with wildcards in `/XD`, such as `*\\bar`",
+        "Refused: what matches nothing would protect nothing.",
+    ),
+    (
+        "A folder on the command line and another in a job file",
+        "The command line's holds, wherever it stands. Of other switches the later one holds.",
+    ),
+    (
+        "Several items of a list in one line of a job file",
+        "Refused: whether `My files` is one name or two decides what a mirror keeps.",
+    ),
+];
 
 const NOT_YET_HEAD: &str = "\
 ## Not supported yet
@@ -34,26 +129,31 @@ A command line with one of these is refused with exit code 16 before anything ha
 asks for:
 ";
 
-/// So that the page's text is no wider than its other lines.
-const NAMES_A_LINE: usize = 12;
-
 fn page() -> String {
     let mut page =
         format!("<!-- Made from the table in server/src/cli. Do not edit: {UPDATE} -->\n\n{HEAD}");
     TABLE.iter().for_each(|group| section(&mut page, group));
+    write!(
+        page,
+        "\n{TOGETHER}\n## Where Robocopy is not known\n\n| open | here |\n| --- | --- |\n"
+    )
+    .expect("a String takes all");
+    for (open, here) in DECISIONS {
+        writeln!(page, "| {open} | {here} |").expect("a String takes all");
+    }
     let names = NOT_YET.iter().map(|name| match name.strip_prefix("--") {
         Some(long) => format!("`--{}`", long.to_ascii_lowercase()),
         None => format!("`{name}`"),
     });
-    let names = names.collect::<Vec<_>>();
-    let lines = names.chunks(NAMES_A_LINE).map(|names| names.join(" ")).collect::<Vec<_>>();
-    write!(page, "\n{NOT_YET_HEAD}\n{}\n", lines.join("\n")).expect("a String takes all");
+    let names = names.collect::<Vec<_>>().join(" ");
+    write!(page, "\n{NOT_YET_HEAD}\n{names}\n").expect("a String takes all");
     page
 }
 
 fn section(page: &mut String, group: &Group) {
     let Group { title, rows } = group;
-    let heads = "| Robocopy | long form | default | what it does |\n| --- | --- | --- | --- |";
+    let heads = "| Robocopy | long form | default | what it does | treatment |\n\
+                 | --- | --- | --- | --- | --- |";
     write!(page, "\n## {title}\n\n{heads}\n").expect("a String takes all");
     for row in *rows {
         let slash = row.slash.map(|_| code(&row.spelling())).unwrap_or_default();
@@ -64,7 +164,12 @@ fn section(page: &mut String, group: &Group) {
             }
             Takes::Nothing(_) | Takes::Value { .. } | Takes::List { .. } => cell(row.help),
         };
-        writeln!(page, "| {slash} | {long} | {default} | {help} |").expect("a String takes all");
+        let treatment = match row.treatment.text() {
+            Some(text) => format!("{}: {}", row.treatment.name(), cell(text)),
+            None => row.treatment.name().to_owned(),
+        };
+        writeln!(page, "| {slash} | {long} | {default} | {help} | {treatment} |")
+            .expect("a String takes all");
     }
 }
 

@@ -326,6 +326,8 @@ fn what_makes_no_job_is_refused() {
         ("src dst /MOV /CREATE", "cannot stand together"),
         ("src dst --retries x", "--retries"),
         ("src dst --mirorr", "--mirror"),
+        ("src dst --retries", "value is required"),
+        ("src dst --mirror=1", "--mirror"),
         ("src dst /IF a/b", "no pattern"),
         ("pair b:0 token", "no address"),
     ] {
@@ -371,6 +373,20 @@ fn help_and_version_are_asked_for() {
     assert_eq!(parse_line("/?").unwrap(), Command::RobocopyHelp);
     assert!(matches!(parse_line("--help").unwrap(), Command::Help(_)));
     assert_eq!(parse_line("--version").unwrap(), Command::Version);
+}
+
+/// All that Robocopy's help of 2025 names, with `/DEBUG`, which it does not.
+const ROBOCOPYS: &str = "/S /E /LEV /Z /B /ZB /J /EFSRAW /COPY /SEC /COPYALL /NOCOPY /SECFIX /TIMFIX /PURGE /MIR /MOV /MOVE \
+    /A+ /A- /CREATE /FAT /256 /MON /MOT /RH /PF /IPG /SJ /SL /MT /DCOPY /NODCOPY /NOOFFLOAD /COMPRESS /SPARSE /NOCLONE \
+    /IOMAXSIZE /IORATE /THRESHOLD /LFSM /A /M /IA /XA /XF /XD /XC /XN /XO /XX /XL /IS /IT /IM /MAX /MIN /MAXAGE /MINAGE \
+    /MAXLAD /MINLAD /XJ /XJD /XJF /FFT /DST /R /W /REG /TBD /L /X /V /TS /FP /BYTES /NS /NC /NFL /NDL /NP /ETA /LOG /LOG+ \
+    /UNILOG /UNILOG+ /UNICODE /TEE /NJH /NJS /DEBUG /JOB /SAVE /QUIT /NOSD /NODD /IF /SD /DD";
+
+#[test]
+fn every_switch_of_robocopy_has_a_row() {
+    for slash in ROBOCOPYS.split_whitespace() {
+        assert!(switch::switches().any(|row| row.slash == Some(slash)), "{slash}");
+    }
 }
 
 #[test]

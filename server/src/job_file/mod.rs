@@ -8,7 +8,7 @@
 //!     /R:5
 //! ```
 //!
-//! [`read`] finds the items, whoever wrote them, in any encoding that Windows had for them; what an item means is the
+//! [`items`] finds them, whoever wrote them, in any encoding that Windows had for them; what an item means is the
 //! switch table's. [`write`](write()) makes such a file of what was given on a command line.
 
 mod encoding;

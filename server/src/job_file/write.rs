@@ -9,7 +9,7 @@ use quicopy_protocol::text::Escaped;
 
 use super::read::is_fit;
 use crate::cli::switch::{Switch, TABLE, Takes, switches};
-use crate::cli::{Given, longs};
+use crate::cli::{Given, in_force, longs};
 
 /// What a job file's first lines say of it.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +65,15 @@ const LISTS: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
-/// Switches that stand for a default: if none of them was given, the default is written out.
+/// Switches of which one is always written: the second, with this value, if none of the first was given.
 const SPELT_OUT: [(&[&str], &str, &str); 2] = [
-    (&["dir-copy", "no-dir-copy"], "dir-copy", "DA"),
     (&["copy", "security", "copy-all"], "copy", "DAT"),
+    (&["dir-copy", "no-dir-copy"], "dir-copy", "DA"),
 ];
+
+/// Switches that bring others, which Robocopy writes out before them.
+const BRINGS: [(&str, &[&str]); 2] =
+    [("empty-subdirs", &["subdirs"]), ("mirror", &["subdirs", "empty-subdirs", "purge"])];
 
 /// Writes a job file as Robocopy does: its sections, defaults spelt out, lines ending with CR LF; in UTF-8.
 ///
@@ -99,7 +103,7 @@ pub fn write(contents: &Contents<'_>, author: Author<'_>) -> Result<String, Writ
             page.line(&format!("\t\t{}", item_text(&item.value)?));
         }
     }
-    let switches = with_defaults(contents);
+    let switches = switches_of(contents);
     for group in TABLE {
         let is_of_group = |given: &&Given| group.rows.iter().any(|row| row.long == given.long);
         let in_group: Vec<_> = switches.iter().filter(is_of_group).collect();
@@ -113,30 +117,28 @@ pub fn write(contents: &Contents<'_>, author: Author<'_>) -> Result<String, Writ
     Ok(page.text)
 }
 
-/// What is written as switches: each once, as it was given last, and then defaults.
-fn with_defaults(contents: &Contents<'_>) -> Vec<Given> {
-    let is_given = |longs: &[&str]| contents.given.iter().any(|given| longs.contains(&given.long));
-    let unsaved = |given: &Given| {
-        LISTS.iter().any(|list| list.0 == given.long) || longs::UNSAVED.contains(&given.long)
+/// What is written as switches, in the table's order: those in force, what they bring, and defaults.
+fn switches_of(contents: &Contents<'_>) -> Vec<Given> {
+    let is_saved = |given: &&Given| {
+        !LISTS.iter().any(|list| list.0 == given.long) && !longs::UNSAVED.contains(&given.long)
     };
-    let mut switches = vec![];
-    for (at, given) in contents.given.iter().enumerate() {
-        let is_last = !contents.given[at + 1..].iter().any(|later| later.long == given.long);
-        if is_last && !unsaved(given) {
-            switches.push(given.clone());
+    let mut written: Vec<Given> =
+        in_force(contents.given).into_iter().filter(is_saved).cloned().collect();
+    let is_written = |longs: &[&str]| written.iter().any(|given| longs.contains(&given.long));
+    let brought = BRINGS.into_iter().filter(|(long, _)| is_written(&[long]));
+    let brought = brought.flat_map(|(_, brings)| brings).map(|&long| (long, String::new()));
+    let spelt_out = SPELT_OUT.into_iter().filter(|(longs, ..)| !is_written(longs));
+    let spelt_out = spelt_out.map(|(_, long, value)| (long, value.to_owned()));
+    let Retry { retries, wait_seconds } = contents.retry;
+    let retry = [("retries", retries.to_string()), ("wait", wait_seconds.to_string())];
+    let more: Vec<_> = brought.chain(spelt_out).chain(retry).collect();
+    for (long, value) in more {
+        if !written.iter().any(|given| given.long == long) {
+            written.push(Given { long, value: value.into() });
         }
     }
-    let mut spell_out = |longs: &[&str], long, value: String| {
-        if !is_given(longs) {
-            switches.push(Given { long, value: value.into() });
-        }
-    };
-    for (longs, long, value) in SPELT_OUT {
-        spell_out(longs, long, value.to_owned());
-    }
-    spell_out(&["retries"], "retries", contents.retry.retries.to_string());
-    spell_out(&["wait"], "wait", contents.retry.wait_seconds.to_string());
-    switches
+    written.sort_by_key(|given| switches().position(|row| row.long == given.long));
+    written
 }
 
 #[derive(Default)]
@@ -297,9 +299,12 @@ mod tests {
 ::
 :: Copy Options :
 ::
+\t/S\t\t:: Copy subdirectories, but not empty ones.
+\t/E\t\t:: Copy subdirectories, empty ones too.
 \t/MIR\t\t:: Mirror: /E, and delete what the source lacks.
-\t/DCOPY:DA\t:: Of directories copy Data, Attributes, Times, Ea; X: no xattrs.
+\t/PURGE\t\t:: Delete files and dirs that the source lacks.
 \t/COPY:DAT\t:: Of files copy Data, Attributes, Times, Security, Owner; X: no xattrs.
+\t/DCOPY:DA\t:: Of directories copy Data, Attributes, Times, Ea; X: no xattrs.
 
 ::
 :: Guard Options :

@@ -184,7 +184,15 @@ pub fn job_page(at: Timestamp, text: &HeaderText) -> String {
 
 /// The last line of `--json` for a command line that cannot be read: a summary of nothing, with exit code 16.
 pub fn json_of_nothing() -> Vec<u8> {
-    let (summary, exit_code) = (Box::default(), ExitCode::FATAL);
-    let finished = ReportEvent::Finished { summary, exit_code, run: None };
+    json_of(ExitCode::FATAL)
+}
+
+/// The last line of `--json` for a job that was only looked at (`/QUIT`): a summary of nothing, with exit code 0.
+pub fn json_of_a_look() -> Vec<u8> {
+    json_of(ExitCode::of(&Summary::default(), Ending::Complete))
+}
+
+fn json_of(exit_code: ExitCode) -> Vec<u8> {
+    let finished = ReportEvent::Finished { summary: Box::default(), exit_code, run: None };
     json::render(&HeaderText::default(), &finished)
 }

@@ -3,16 +3,22 @@
 //!
 //! Whether a token that looks like a switch is a path depends on the disk; that question is the caller's to answer.
 
+mod job;
+mod token;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use token::{Place, Token, looks_like_a_switch, slash_switch};
 
 use super::job::longs;
 use super::not_yet;
 use super::raw::RawOptions;
 use super::switch::{Switch, Takes, Treatment, switches};
 use super::{Surroundings, UsageError};
-use crate::job_file::{self, CodePage, Item};
+use crate::job_file::CodePage;
+pub(super) use token::head_of;
 
 /// What a command line asks for.
 #[derive(Debug, Eq, PartialEq)]
@@ -57,33 +63,6 @@ pub(super) fn translate(
     Ok(Translated::Copy(line.options))
 }
 
-/// A switch's name as the table and the list of what is not built spell it: in capitals, with a slash for a single dash, up to the value.
-pub(super) fn head_of(token: &[u8]) -> Vec<u8> {
-    let end = token.iter().position(|byte| matches!(byte, b':' | b'=')).unwrap_or(token.len());
-    let mut head = token[..end].to_ascii_uppercase();
-    if !head.starts_with(b"--")
-        && let Some(dash @ b'-') = head.first_mut()
-    {
-        *dash = b'/';
-    }
-    head
-}
-
-#[derive(Clone, Copy)]
-struct Token<'a> {
-    text: &'a OsStr,
-    place: Place<'a>,
-}
-
-/// Where a token stands.
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    /// On the command line, counted from 1.
-    Argument(usize),
-    /// In a job file: its line, counted from 1, and the text of it.
-    Job { file: &'a Path, number: usize, line: &'a str },
-}
-
 /// What the next token may be.
 enum Expect {
     Anything,
@@ -102,9 +81,6 @@ enum Slot {
     /// It has, or has said that it will not.
     Taken,
 }
-
-/// Job files within job files: one level. Source: ours; what Robocopy does is not known.
-const JOBS_DEEP_MAX: usize = 2;
 
 struct Line<'a> {
     surroundings: Surroundings<'a>,
@@ -253,71 +229,6 @@ impl Line<'_> {
         Ok(())
     }
 
-    /// Reads a job file in the place of its switch.
-    fn job(&mut self, row: &Switch, name: &OsStr, token: Token<'_>) -> Result<(), UsageError> {
-        let names = job_file::candidates(Path::new(name), self.surroundings.cwd);
-        let found = names.iter().find(|name| (self.surroundings.exists)(name)).or(names.first());
-        let file = found.cloned().unwrap_or_default();
-        if self.open_jobs.contains(&file) {
-            return Err(token.invalid("a job file cannot hold itself".into()));
-        }
-        if self.open_jobs.len() >= JOBS_DEEP_MAX {
-            return Err(
-                token.invalid("a job file that another one names may not name a third".into())
-            );
-        }
-        let bytes = (self.surroundings.read)(&file)
-            .map_err(|source| UsageError::OpeningJob { file: file.clone(), source })?;
-        self.push(row, Some(file.as_os_str()));
-        self.has_read_jobs = true;
-        self.open_jobs.push(file.clone());
-        self.expect = Expect::Anything;
-        for (number, line, item) in job_file::items(&job_file::decode(&bytes, self.code_page)) {
-            let place = Place::Job { file: &file, number, line };
-            let whole = Token { text: OsStr::new(line), place };
-            match item.map_err(|error| whole.invalid(error.to_string()))? {
-                Item::Quoted(item) => match self.expect {
-                    Expect::Item(row) => self.given(row, Some(OsStr::new(&item)), whole)?,
-                    Expect::Anything | Expect::Value(_) | Expect::Path => {
-                        return Err(whole.invalid("no list is open".into()));
-                    }
-                },
-                Item::Switch(item) => {
-                    self.take(Token { text: OsStr::new(&item), place })?;
-                }
-                Item::Bare(item) => self.bare(&item, place)?,
-            }
-        }
-        self.expect = Expect::Anything;
-        self.open_jobs.pop();
-        Ok(())
-    }
-
-    /// Takes a line of a job file without its comment.
-    fn bare(&mut self, item: &str, place: Place<'_>) -> Result<(), UsageError> {
-        let words: Vec<_> = item.split_whitespace().map(OsStr::new).collect();
-        let row = |word: &OsStr| slash_switch(word.as_bytes());
-        let takes_items = words
-            .first()
-            .and_then(|word| row(word))
-            .is_some_and(|row| matches!(row.takes, Takes::List { .. }));
-        // Several switches in a line, or a list with its first item, as people write them.
-        if words.iter().all(|word| row(word).is_some()) || takes_items && words.len() == 2 {
-            return words
-                .into_iter()
-                .try_for_each(|text| self.take(Token { text, place }).map(drop));
-        }
-        let whole = Token { text: OsStr::new(item), place };
-        if takes_items {
-            return Err(whole.invalid("each item of a list stands in a line of its own".into()));
-        }
-        self.take(whole)?;
-        match self.expect {
-            Expect::Value(_) => Err(whole.invalid("its value is missing".into())),
-            Expect::Anything | Expect::Item(_) | Expect::Path => Ok(()),
-        }
-    }
-
     fn item_or_positional(&mut self, token: Token<'_>) -> Result<(), UsageError> {
         self.check_not_a_switch(token)?;
         match (&self.expect, token.place) {
@@ -394,49 +305,6 @@ fn take_slot(slot: &mut Slot, name: &str, token: Token<'_>) -> Result<(), UsageE
     match std::mem::replace(slot, Slot::Taken) {
         Slot::Free => Ok(()),
         Slot::Taken => Err(token.invalid(format!("{name} was given before"))),
-    }
-}
-
-impl Token<'_> {
-    fn invalid(&self, reason: String) -> UsageError {
-        match self.place {
-            Place::Argument(number) => {
-                UsageError::Invalid { number, text: self.text.to_owned(), reason }
-            }
-            Place::Job { file, number, line } => UsageError::InvalidJob {
-                file: file.to_owned(),
-                line: number,
-                text: line.to_owned(),
-                reason,
-            },
-        }
-    }
-
-    fn not_yet(&self) -> UsageError {
-        match self.place {
-            Place::Argument(number) => UsageError::NotYet { number, text: self.text.to_owned() },
-            Place::Job { .. } => self.invalid("it is not supported yet".into()),
-        }
-    }
-}
-
-fn slash_switch(token: &[u8]) -> Option<&'static Switch> {
-    // Cut at the colon alone: `/E=x` is no switch.
-    if !matches!(token.first(), Some(b'/' | b'-')) {
-        return None;
-    }
-    let head = head_of(token);
-    if token.get(head.len()) == Some(&b'=') {
-        return None;
-    }
-    switches().find(|row| row.slash.is_some_and(|slash| slash.as_bytes() == head))
-}
-
-/// Whether a token begins as switches do and holds no further slash: `/MRI`, `-mri`, but not `/data/x`.
-fn looks_like_a_switch(token: &[u8]) -> bool {
-    match token {
-        [b'/' | b'-', rest @ ..] => !rest.contains(&b'/'),
-        _ => false,
     }
 }
 
