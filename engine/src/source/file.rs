@@ -47,8 +47,8 @@ pub enum FileError {
 impl FileError {
     /// Whether waiting may help.
     ///
-    /// A file that has left its listed state does not come back to it, as time does not run backwards: it fails at once,
-    /// and the next run lists it anew.
+    /// A file that has left its listed state does not come back to it, as time does not run backwards: it fails at once. Only
+    /// another listing helps.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Vanished | Self::Changed | Self::Replaced => false,

@@ -33,9 +33,7 @@ pub(super) fn of(raw: &RawOptions, pace: &Pace, reads_all: bool) -> Vec<String> 
         "/THRESHOLD : changes nothing without /IORATE, /IPG or /BWLIMIT",
     );
     if let Some(rate) = pace.rate {
-        notices.push(format!(
-            "at most {rate} bytes of content leave in a second, over all files together"
-        ));
+        notices.push(format!("at most {rate} bytes leave in a second, over all files together"));
     }
     notices
 }

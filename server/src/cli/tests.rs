@@ -198,7 +198,7 @@ fn switches_without_a_value_have_robocopys() {
 fn each_switch_that_means_something_else_is_said_once() {
     let notices = job("/B /b /256 /COPYALL /IPG:10 --no-offload").notices;
     let heads: Vec<_> = notices.iter().map(|line| line.split(" : ").next().unwrap()).collect();
-    let rate = "at most 6553600 bytes of content leave in a second, over all files together";
+    let rate = "at most 6553600 bytes leave in a second, over all files together";
     assert_eq!(heads, ["/B", "/COPYALL", "/256", "/NOOFFLOAD", "/IPG", rate]);
     assert_eq!(job("/MIR /Z /MT /R:1 /W:1 /LOG:f").notices, Vec::<String>::new());
     assert!(job("/PF").notices[0].contains("without /RH"));

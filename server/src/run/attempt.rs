@@ -37,6 +37,8 @@ pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// How long the agent may take to put in place what it has, before a pause begins. A file that it asks for again waits until then.
 const PLACING_TIME: Duration = Duration::from_secs(30);
+/// More than keeps an idle connection alive for that time.
+const DELIVERING_BYTES: u64 = 32 << 10;
 
 /// Everything that is the same for all attempts of a job.
 pub(super) struct Setting<'a> {
@@ -187,14 +189,19 @@ impl Attempt<'_> {
     /// Begins no file outside the job's hours. Once there is nothing else to do, the link is given up, and with it the lock on
     /// the destination: others may need it meanwhile.
     fn keep_hours(&self, hours: Hours) {
-        let mut idle_since = None;
+        let mut idle: Option<(Instant, u64)> = None;
         while !self.ending.over().wait(TICK) {
             self.desk.hold(!hours.contains(minute_of_day(&Zoned::now())));
             if !self.desk.waits_for_release() {
-                idle_since = None;
+                idle = None;
                 continue;
             }
-            let since = *idle_since.get_or_insert_with(Instant::now);
+            let sent = self.link.wire.sent();
+            let (since, before) = idle.get_or_insert((Instant::now(), sent));
+            if sent - *before >= DELIVERING_BYTES {
+                // What was begun is still on its way.
+                (*since, *before) = (Instant::now(), sent);
+            }
             if !self.meter.awaits_outcomes() || since.elapsed() > PLACING_TIME {
                 return self.ending.give_up(End::Paused);
             }

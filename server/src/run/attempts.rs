@@ -132,16 +132,13 @@ impl Attempts<'_, '_> {
 
     /// What follows from the end of an attempt: the end of the job, or another attempt.
     fn judge(&self, end: End, changed_files: u64) -> Result<Result<Ending, Again>, String> {
-        let Setting { relist, .. } = &*self.setting;
+        let relist_after = self.setting.relist.wait().filter(|_| changed_files > 0);
         Ok(match end {
-            End::Complete { .. }
-                if changed_files > 0
-                    && let Some(wait) = relist.wait() =>
-            {
-                Err(Again::Changed(wait))
-            }
-            End::Complete { held_back: false } => Ok(Ending::Complete),
-            End::Complete { held_back: true } => Ok(Ending::HeldBack),
+            End::Complete { held_back } => match (relist_after, held_back) {
+                (Some(wait), _) => Err(Again::Changed(wait)),
+                (None, false) => Ok(Ending::Complete),
+                (None, true) => Ok(Ending::HeldBack),
+            },
             End::Stopped => {
                 let reason = "stopped; what was copied stays, and the next run goes on from here";
                 return Err(reason.to_owned());

@@ -290,3 +290,39 @@ fn fail(want: WantId, failure: Failure, outlet: &Outlet) -> Outcome {
 fn cancelled() -> Failure {
     Failure::new(Operation::CopyFile, 1223, "not wanted any more")
 }
+
+#[cfg(test)]
+mod tests {
+    use quicopy_engine::source::Identity;
+    use quicopy_protocol::meta::{DirId, Meta};
+    use quicopy_protocol::path::RelPath;
+
+    use super::*;
+
+    fn ask(desk: &Desk, number: u64) {
+        let entry = EntryId { dir: DirId(0), index: 0 };
+        let (meta, identity) = (Meta::default(), Identity::default());
+        let file = OfferedFile { path: RelPath::ROOT, meta, identity };
+        desk.ask(WantId(number), entry, file, Basis::Nothing);
+    }
+
+    #[test]
+    fn what_is_held_back_waits_and_what_was_begun_does_not() {
+        let desk = Desk::default();
+        ask(&desk, 1);
+        let begun = desk.next();
+        ask(&desk, 2);
+        desk.hold(true);
+        assert!(begun.is_some() && !desk.waits_for_release(), "one is in hand");
+        let failure = Failure::new(Operation::CopyFile, 5, "denied");
+        desk.park(Ticket { want: WantId(1), stage: Stage::Failing(failure) });
+        assert!(!desk.waits_for_release(), "it waits for an answer");
+        desk.answer(WantId(1), Lacking { runs: Vec::new(), answered: 0 });
+        assert_eq!(desk.next().map(|ticket| ticket.want), Some(WantId(1)));
+        desk.lock().in_hand -= 1;
+        assert!(desk.waits_for_release());
+        desk.hold(false);
+        assert!(!desk.waits_for_release());
+        assert_eq!(desk.next().map(|ticket| ticket.want), Some(WantId(2)));
+    }
+}

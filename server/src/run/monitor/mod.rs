@@ -1,11 +1,12 @@
 //! `/MON`, `/MOT`: one run after another, each after so many changes and so many minutes, until the user asks to stop.
 //!
 //! - `turn`: when the next run is due; pure
-//! - `watch`: the source, by inotify; `changes`: what was seen there; pure
+//! - `watch`: the source, by inotify; `tree`: what of it counts, `changes`: what was seen there; both pure
 //!
 //! Each run lists the whole source: that costs little beside copying, and no lost event costs a file.
 
 mod changes;
+mod tree;
 mod turn;
 mod watch;
 
@@ -17,8 +18,9 @@ use super::job::Run;
 use crate::cli::{Job, Monitor};
 use crate::report::{ExitCode, ReportEvent, Summary};
 use changes::Seen;
+use tree::Tree;
 use turn::Turn;
-use watch::{Tree, Watch};
+use watch::Watch;
 
 /// How often is looked whether a run is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,7 +36,7 @@ pub(super) fn run(run: &Run<'_>, monitor: Monitor) -> ExitCode {
         let (summary, exit_code) = run.once(Some(whole.runs + 1));
         whole.add(&summary, exit_code);
         if !run.stop.is_set() {
-            wait(run, monitor, &mut eyes);
+            wait(run, monitor, &mut eyes, exit_code);
         }
         if run.stop.is_set() {
             let exit_code = match exit_code {
@@ -49,8 +51,8 @@ pub(super) fn run(run: &Run<'_>, monitor: Monitor) -> ExitCode {
     }
 }
 
-/// Waits until the next run is due, or the user asks to stop.
-fn wait(run: &Run<'_>, monitor: Monitor, eyes: &mut Eyes) {
+/// Waits until the run after one that ended so is due, or the user asks to stop.
+fn wait(run: &Run<'_>, monitor: Monitor, eyes: &mut Eyes, last: ExitCode) {
     let Monitor { minutes, changes } = monitor;
     run.reporter.tell(ReportEvent::Monitoring { minutes, changes });
     let turn = Turn::new(monitor, Instant::now());
@@ -60,7 +62,12 @@ fn wait(run: &Run<'_>, monitor: Monitor, eyes: &mut Eyes) {
             let text = format!("{reason}; until then runs follow each other by time alone");
             run.reporter.tell(ReportEvent::Notice(text));
         }
-        let (now, seen) = (Instant::now(), eyes.seen());
+        let now = Instant::now();
+        let seen = match last {
+            // What it should have copied is still to be copied.
+            ExitCode::FATAL => Seen::Unknown,
+            _ => eyes.seen(),
+        };
         if turn.is_due(now, seen) {
             return;
         }

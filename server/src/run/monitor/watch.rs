@@ -13,18 +13,17 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use quicopy_engine::filter::Filter;
-use quicopy_protocol::options::{Recurse, Selection};
 use quicopy_protocol::path::{Name, RelPath};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 use super::changes::{Changes, Seen};
+use super::tree::Tree;
 
 /// Room for events that are read at once; one takes 16 bytes and a name of up to 256.
 const EVENT_BYTES: usize = 16 << 10;
@@ -44,39 +43,6 @@ pub(super) enum WatchError {
     NoQueue,
     #[error("the source cannot be watched: {0}")]
     Io(#[from] io::Error),
-}
-
-/// Which directories are watched, and what of them counts.
-pub(super) struct Tree {
-    root: PathBuf,
-    filter: Filter,
-    /// Whether links to directories are entered.
-    follows: bool,
-    /// Levels of directories, the root's the first.
-    levels: u32,
-}
-
-impl Tree {
-    pub(super) fn new(root: &Path, filter: Filter, selection: &Selection) -> Self {
-        let links = selection.links;
-        Self {
-            root: root.to_owned(),
-            filter,
-            follows: !links.recreate && !links.exclude_dirs,
-            levels: match selection.recurse {
-                Recurse::RootOnly => 1,
-                Recurse::NonEmpty | Recurse::All => selection.levels.unwrap_or(u32::MAX),
-            },
-        }
-    }
-
-    fn enters(&self, dir: &RelPath, name: &Name) -> Option<RelPath> {
-        let path = dir.join(name).ok()?;
-        let depth = u32::try_from(path.components().count()).unwrap_or(u32::MAX);
-        let enters =
-            !name.is_reserved() && self.filter.directory(&path).is_none() && depth < self.levels;
-        enters.then_some(path)
-    }
 }
 
 /// Sees changes in the source, from [`begin`](Self::begin) on.
@@ -223,7 +189,7 @@ impl Shared {
             // Perhaps a link to a directory.
             self.add(state, path);
         }
-        if self.tree.filter.file_name(&dir, &name).is_none()
+        if self.tree.lists(&dir, &name)
             && let Ok(path) = dir.join(&name)
         {
             state.changes.note(path);
@@ -282,7 +248,7 @@ impl Shared {
                 }
                 let counts = match file_type.is_dir() {
                     true => self.tree.enters(&dir, &name).is_some(),
-                    false => self.tree.filter.file_name(&dir, &name).is_none(),
+                    false => self.tree.lists(&dir, &name),
                 };
                 if counts && let Ok(path) = dir.join(&name) {
                     state.changes.note(path);
@@ -320,8 +286,10 @@ impl Shared {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
-    use quicopy_protocol::options::{LinkPolicy, Rule};
+    use quicopy_engine::filter::Filter;
+    use quicopy_protocol::options::{LinkPolicy, Recurse, Rule, Selection};
 
     use super::*;
 
@@ -432,5 +400,34 @@ mod tests {
         fs::write(root.join("a"), "").unwrap();
         watch.shared.read();
         assert_eq!((watch.seen(), watch.failure()), (Seen::Changes(1), None));
+    }
+
+    #[test]
+    fn more_events_than_the_kernel_keeps_make_the_count_unknown_and_watching_goes_on() {
+        let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let room: usize = queue.trim().parse().unwrap();
+        if room > 1 << 16 {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::new(dir.path(), Filter::new(&all()).unwrap(), &all());
+        let watch = Watch::new(tree).unwrap();
+        watch.begin();
+        {
+            // Nobody reads meanwhile; one file makes an event at least when it is made, and one when it goes.
+            let _held = watch.shared.state();
+            for number in 0..room {
+                let path = dir.path().join(number.to_string());
+                fs::write(&path, "").unwrap();
+                fs::remove_file(&path).unwrap();
+            }
+            fs::create_dir(dir.path().join("unseen")).unwrap();
+        }
+        watch.shared.read();
+        assert_eq!((watch.seen(), watch.failure()), (Seen::Unknown, None));
+        watch.begin();
+        fs::write(dir.path().join("unseen/a"), "").unwrap();
+        watch.shared.read();
+        assert_eq!(watch.seen(), Seen::Changes(1));
     }
 }
