@@ -18,7 +18,7 @@ use super::accounts::Accounts;
 use super::carried::Carried;
 use super::counted::Counted;
 use super::ending::{End, Ending};
-use super::moving::{Moved, Mover};
+use super::moving::{Moved, Mover, Standing};
 use super::offers::Offers;
 use super::outlet::Outlet;
 use super::progress::{Meter, Share};
@@ -66,13 +66,14 @@ pub(super) fn run(
     let ending = Arc::new(Ending::new(&link));
     let throttle = Arc::clone(&setting.throttle);
     let outlet = Outlet::new(&link, session, throttle, Arc::clone(&ending));
-    let Carried { told, mut moved, unfinished } = carried;
+    let Carried { told, mut moved, mut standing, unfinished } = carried;
     moved.begin_attempt();
+    standing.begin_attempt();
     let attempt = Attempt {
         setting,
         link: &link,
         outlet: &outlet,
-        offers: Offers::default(),
+        offers: Offers::new(setting.mover.moves()),
         desk: Desk::default(),
         meter: Meter::default(),
         ending: &ending,
@@ -80,6 +81,7 @@ pub(super) fn run(
     let mut books = Books {
         accounts: Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told),
         moved,
+        standing,
         unfinished,
     };
     let end = std::thread::scope(|scope| {
@@ -97,9 +99,9 @@ pub(super) fn run(
     });
     attempt.say_goodbye(&end);
 
-    let Books { accounts, moved, unfinished } = books;
+    let Books { accounts, moved, standing, unfinished } = books;
     let (counted, told) = accounts.finish();
-    let mut carried = Carried { told, moved, unfinished };
+    let mut carried = Carried { told, moved, standing, unfinished };
     for (entry, share) in attempt.meter.unfinished() {
         if let Some(file) = attempt.offers.file(entry) {
             carried.leave(file.path, share);
@@ -124,6 +126,7 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Books {
     pub(super) accounts: Accounts,
     pub(super) moved: Moved,
+    pub(super) standing: Standing,
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use quicopy_engine::scan::ScannedEntry;
 use quicopy_engine::send::Lacking;
+use quicopy_engine::source::Gone;
 use quicopy_protocol::message::{Message, Outcomes, Plan};
+use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::attempt::{Attempt, Books, Setting};
@@ -54,6 +57,9 @@ impl Attempt<'_> {
                 }
                 Message::Notice(notice) => tell(ReportEvent::Notice(notice.text)),
                 Message::JobDone(done) => {
+                    for (path, scanned) in books.standing.take_all() {
+                        self.remove(&path, &scanned, books);
+                    }
                     books.accounts.done(&done, tell);
                     return End::Complete { held_back: done.guard.is_some() };
                 }
@@ -81,8 +87,7 @@ impl Attempt<'_> {
     }
 
     fn settle(&self, outcomes: Outcomes, books: &mut Books) {
-        let Setting { mover, reporter, source, .. } = self.setting;
-        let Books { accounts, moved, unfinished } = books;
+        let Setting { mover, reporter, .. } = self.setting;
         let tell = &mut |event| reporter.tell(event);
         for outcome in &outcomes.entries {
             let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
@@ -92,25 +97,46 @@ impl Attempt<'_> {
             };
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
             self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
-            let before = unfinished.remove(&path).unwrap_or_default();
-            accounts.outcome(&offer, outcome, before.sent_bytes, tell);
+            let before = books.unfinished.remove(&path).unwrap_or_default();
+            books.accounts.outcome(&offer, outcome, before.sent_bytes, tell);
             match &outcome.result {
                 OutcomeResult::Done(_) => {
                     if mover.empties() {
-                        moved.copied(dir);
+                        books.moved.copied(dir);
                     }
-                    if let Err(failure) = mover.remove(source, &path, scanned) {
-                        accounts.other_failure(&failure, &path, tell);
+                    if mover.moves() && self.offers.has_other_name(&scanned.identity) {
+                        books.standing.keep(path, scanned.clone());
+                    } else {
+                        self.remove(&path, scanned, books);
                     }
                 }
                 OutcomeResult::Unchanged => {}
-                OutcomeResult::Failed(_) => moved.failed(dir),
+                OutcomeResult::Failed(_) => books.moved.failed(dir),
             }
         }
         for removal in outcomes.removals {
-            accounts.removal(removal, tell);
+            books.accounts.removal(removal, tell);
         }
         self.offers.settle(outcomes.settled);
+        let is_awaited = |scanned: &ScannedEntry| self.offers.has_name(&scanned.identity);
+        for (path, scanned) in books.standing.take(is_awaited) {
+            self.remove(&path, &scanned, books);
+        }
+    }
+
+    /// Removes a file that was moved.
+    fn remove(&self, path: &RelPath, scanned: &ScannedEntry, books: &mut Books) {
+        let Setting { mover, reporter, source, .. } = self.setting;
+        let tell = &mut |event| reporter.tell(event);
+        match mover.remove(source, path, scanned) {
+            Ok(Gone::Gone) => {}
+            Ok(Gone::BehindLink) => {
+                if let Some(notice) = books.standing.behind_link() {
+                    tell(ReportEvent::Notice(notice.to_owned()));
+                }
+            }
+            Err(failure) => books.accounts.other_failure(&failure, path, tell),
+        }
     }
 
     /// Hears the control lane: pings, and a refusal to go on.
