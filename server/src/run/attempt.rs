@@ -23,6 +23,7 @@ use super::offers::Offers;
 use super::outlet::Outlet;
 use super::progress::{Meter, Share};
 use super::reporter::Reporter;
+use super::rereading::Rereading;
 use super::serving::Desk;
 use super::silence::Silence;
 use super::throttle::Throttle;
@@ -75,6 +76,7 @@ pub(super) fn run(
         outlet: &outlet,
         offers: Offers::new(setting.mover.moves()),
         desk: Desk::default(),
+        rereading: Rereading::default(),
         meter: Meter::default(),
         ending: &ending,
     };
@@ -118,6 +120,7 @@ pub(super) struct Attempt<'a> {
     pub(super) outlet: &'a Outlet,
     pub(super) offers: Offers,
     pub(super) desk: Desk,
+    pub(super) rereading: Rereading,
     pub(super) meter: Meter,
     pub(super) ending: &'a Ending,
 }
@@ -142,6 +145,7 @@ impl Attempt<'_> {
             retry: open.policy.retry,
             unbuffered: open.policy.writing.unbuffered,
             stop: self.ending.over().clone(),
+            on_retry: self.rereading.reporting_to(reporter),
         };
         let ending = self.ending;
         std::thread::scope(|scope| {

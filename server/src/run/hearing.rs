@@ -98,6 +98,9 @@ impl Attempt<'_> {
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
             self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
             let before = books.unfinished.remove(&path).unwrap_or_default();
+            if self.rereading.end(&path) {
+                books.accounts.retrying(outcome.entry);
+            }
             books.accounts.outcome(&offer, outcome, before.sent_bytes, tell);
             match &outcome.result {
                 OutcomeResult::Done(_) => {

@@ -6,7 +6,7 @@
 //!
 //! - `attempt`: one link from hello to goodbye, in its steps `opening`, `listing`, `hearing`, `parting`; `outlet`, `offers`,
 //!   `serving`, `progress`, `throttle`: its parts; `carried`: what the next one needs of it
-//! - `ending`: why it ends, for all its threads; `reporter`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
+//! - `ending`: why it ends, for all its threads; `reporter`, `rereading`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
 //! - `outages`: how long there was no agent; pure
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `local`, `remote`: where links come from; `memory`: what they gave
@@ -29,6 +29,7 @@ mod parting;
 mod progress;
 mod remote;
 mod reporter;
+mod rereading;
 mod serving;
 mod silence;
 mod throttle;
@@ -155,7 +156,7 @@ pub fn run(
     if let Err(error) = history::append(state, &record) {
         tracing::warn!(%error, "the job could not be noted in the history");
     }
-    Ok(match reporter.into_inner().log_failure() {
+    Ok(match reporter.log_failure() {
         Some(error) => {
             tracing::error!(%error, "the log could not be written to its end");
             ExitCode::FATAL

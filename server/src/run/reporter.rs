@@ -1,19 +1,20 @@
 //! The report, for all threads of a job.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use crate::report::{Report, ReportEvent};
 
 /// Takes events from any thread, in the order in which they come.
+#[derive(Clone)]
 pub(super) struct Reporter {
-    report: Mutex<Report>,
+    report: Arc<Mutex<Report>>,
 }
 
 impl Reporter {
     pub(super) fn new(report: Report) -> Self {
-        Self { report: Mutex::new(report) }
+        Self { report: Arc::new(Mutex::new(report)) }
     }
 
     pub(super) fn tell(&self, event: ReportEvent) {
@@ -21,7 +22,9 @@ impl Reporter {
         report.handle(Timestamp::now(), &event);
     }
 
-    pub(super) fn into_inner(self) -> Report {
-        self.report.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Why the log is not whole, if it is not.
+    pub(super) fn log_failure(&self) -> Option<String> {
+        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.log_failure().map(ToString::to_string)
     }
 }
