@@ -142,7 +142,7 @@ fn now() -> Instant {
 
 fn meta(size_bytes: usize) -> Meta {
     let modified = Timestamp { seconds: 1000, nanos: 5 };
-    Meta { size_bytes: size_bytes as u64, modified, mode: 0o755, owner: 0, group: 0 }
+    Meta { size_bytes: size_bytes as u64, modified, mode: 0o755, ..Meta::default() }
 }
 
 fn listing(
