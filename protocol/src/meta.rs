@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attributes::DosAttributes;
 use crate::limits::UNSETTLED_RECORD_BYTES;
 use crate::path::{Name, RelPath};
 
@@ -71,6 +72,9 @@ pub struct Meta {
     pub owner: u32,
     /// Group's number at the source.
     pub group: u32,
+    /// DOS attributes but read-only, which the mode says; of files, in jobs that
+    /// [list](crate::options::JobPolicy::lists_attributes) them.
+    pub attributes: Option<DosAttributes>,
 }
 
 /// What an entry is.

@@ -62,6 +62,19 @@ pub struct JobPolicy {
     pub report_all_extras: bool,
 }
 
+impl JobPolicy {
+    /// Whether the DOS attributes of files are compared: to read them costs a call for each file on both sides, so it is done
+    /// only where a difference would be mended (`/IT`).
+    pub fn compares_attributes(&self) -> bool {
+        self.classes.include_tweaked && self.copy.attributes
+    }
+
+    /// Whether listings carry the DOS attributes of files: to be compared, or because no content will bring them (`/CREATE`).
+    pub fn lists_attributes(&self) -> bool {
+        self.compares_attributes() || self.copy.attributes && self.mode == CopyMode::CreateEmpty
+    }
+}
+
 /// Which entries take part in a job.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Selection {

@@ -14,8 +14,8 @@ const COMPARED_MODE: u16 = 0o777;
 
 /// Classifies one entry of the source against what the destination has under its name.
 ///
-/// For files the first difference decides, in the order time, size, permission bits; the last only when `copy` carries
-/// attributes. Links are the same when their texts are: many file systems cannot set a link's own time. Directories on
+/// For files the first difference decides, in the order time, size, permission bits, DOS attributes; the last two only when `copy`
+/// carries attributes, and those of DOS only where both sides have read them. Links are the same when their texts are: many file systems cannot set a link's own time. Directories on
 /// both sides are always the same, what they hold is classified by itself.
 ///
 /// Source: Robocopy.exe reference guide (XP010), "Using Robocopy File Classes".
@@ -63,7 +63,10 @@ fn classify_file(
     if copy.attributes && (source.meta.mode ^ destination.mode) & COMPARED_MODE != 0 {
         return FileClass::Tweaked;
     }
-    FileClass::Same
+    match (source.meta.attributes, destination.attributes) {
+        (Some(ours), Some(theirs)) if copy.attributes && ours != theirs => FileClass::Tweaked,
+        _ => FileClass::Same,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +102,7 @@ mod tests {
             changed,
             links: 1,
             mounted: false,
+            attributes: None,
         }
     }
 

@@ -98,6 +98,7 @@ mod tests {
                     changed: Timestamp::default(),
                     links: 1,
                     mounted: false,
+                    attributes: None,
                 },
             })
             .collect();

@@ -10,6 +10,7 @@ pub use class::classify;
 pub use merge::{NameKey, Pair, merge};
 pub use times::Tolerances;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::meta::{Kind, Timestamp};
 use quicopy_protocol::path::Name;
 
@@ -38,6 +39,8 @@ pub struct Present {
     pub links: u32,
     /// Whether a file system of its own is mounted on it.
     pub mounted: bool,
+    /// DOS attributes but read-only, which the mode says; of files, in jobs that compare them.
+    pub attributes: Option<DosAttributes>,
 }
 
 impl Present {
@@ -53,7 +56,8 @@ impl Present {
             false => (now.changed, now.links),
         };
         let (changed, links) = times;
-        Self { changed, links, ..self.clone() } == *now
+        // What their attributes are the change time says, too.
+        Self { changed, links, attributes: now.attributes, ..self.clone() } == *now
     }
 }
 

@@ -176,7 +176,7 @@ impl<'a> Arrivals<'a> {
         {
             tracing::warn!(%error, "leftovers of dead jobs stay");
         }
-        presence::all(dir, entries)
+        presence::all(dir, entries, self.job.setup.policy.compares_attributes())
     }
 
     /// Makes a directory, in exchange for a file or link that stands in its place.

@@ -29,13 +29,17 @@ pub(super) fn present(dir: &DirHandle, name: &Name, stat: &Stat) -> Present {
         changed: stat.changed,
         links: stat.links,
         mounted: dir.is_mount_point(stat),
+        attributes: None,
     }
 }
 
-/// A directory's listing.
-pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>) -> Vec<Listed> {
+/// A directory's listing; `reads_attributes` says whether it has the DOS attributes of files.
+pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>, reads_attributes: bool) -> Vec<Listed> {
     let listed = |DiskEntry { name, stat }| {
-        let present = present(dir, &name, &stat);
+        let mut present = present(dir, &name, &stat);
+        if reads_attributes && stat.kind == DiskKind::File {
+            present.attributes = Some(dir.dos_attributes(&name));
+        }
         Listed { name, present }
     };
     entries.into_iter().map(listed).collect()
@@ -72,6 +76,6 @@ impl TreeLister for Lister<'_> {
         let tree = self.job.tree()?;
         let handle = tree.root.open_path(dir).ok()?;
         let entries = handle.list().ok()?;
-        Some(all(&handle, entries))
+        Some(all(&handle, entries, false))
     }
 }

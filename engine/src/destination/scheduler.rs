@@ -292,7 +292,15 @@ impl<'a> Scheduler<'a> {
 
     fn change(&self, work: &Work) -> MetaChange {
         let Setup { policy, rights, .. } = &self.job.setup;
-        let dos = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
+        let mut dos = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
+        // With content, they come along; without, the listing has them.
+        let alone = matches!(work.task, Task::Restamp(_)) || policy.mode == CopyMode::CreateEmpty;
+        if let (true, true, Some(source)) =
+            (alone, policy.copy.attributes, work.entry.meta.attributes)
+        {
+            let there = work.present.as_ref().and_then(|there| there.attributes);
+            dos = dos.after(source, there.unwrap_or_default());
+        }
         MetaChange { dos, ..MetaChange::new(&work.entry.meta, policy.copy, rights.owner) }
     }
 

@@ -71,6 +71,12 @@ pub struct DosChange {
 impl DosChange {
     const READ_ONLY: DosAttributes = DosAttributes::READ_ONLY;
 
+    /// This change after one that makes `there` what the source has.
+    pub fn after(self, source: DosAttributes, there: DosAttributes) -> Self {
+        let add = source.without(there).with(self.add);
+        Self { add, remove: there.without(source).without(self.add).with(self.remove) }
+    }
+
     /// The set after the change.
     pub(super) fn apply(self, attributes: DosAttributes) -> DosAttributes {
         attributes.with(self.add).without(self.remove)
@@ -196,6 +202,8 @@ mod tests {
         let letters = |text: &str| DosAttributes::parse(text).unwrap_or_default();
         let change = |add, remove| DosChange { add: letters(add), remove: letters(remove) };
         assert_eq!(change("AH", "HS").apply(letters("SR")), letters("RA"));
+        let whole = change("S", "A").after(letters("AH"), letters("HC"));
+        assert_eq!(whole.apply(letters("HC")), letters("HS"));
         assert_eq!(change("R", "").apply_to_mode(0o664), 0o444);
         assert_eq!(change("", "R").apply_to_mode(0o444), 0o644);
         assert_eq!(change("R", "R").apply_to_mode(0o444), 0o644);

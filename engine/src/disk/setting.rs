@@ -1,7 +1,9 @@
 //! Setting metadata of a directory and of what is in it.
 
 use std::io;
+use std::os::fd::AsFd;
 
+use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::meta::Attribute;
 use quicopy_protocol::path::Name;
 use rustix::fs::AtFlags;
@@ -11,8 +13,16 @@ use super::directory::DirHandle;
 use super::metadata::{Ignored, MetaChange};
 use super::stat::DiskKind;
 use super::unix::meta;
+use crate::dos_attributes;
 
 impl DirHandle {
+    /// The DOS attributes of the file `name`, but read-only, which its mode says. A link is not followed.
+    pub fn dos_attributes(&self, name: &Name) -> DosAttributes {
+        let value = meta::dos_attributes_value(self.as_fd(), name);
+        let kept = value.as_deref().and_then(dos_attributes::read).unwrap_or_default();
+        kept.without(DosAttributes::READ_ONLY)
+    }
+
     /// Sets metadata of the file, directory or link `name`; `attributes`, if given, replace its `user.*` attributes.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ impl Stat {
             mode: self.mode,
             owner: self.owner,
             group: self.group,
+            attributes: None,
         }
     }
 

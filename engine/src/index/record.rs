@@ -115,6 +115,7 @@ mod tests {
             changed: RECORD.changed,
             links: 1,
             mounted: false,
+            attributes: None,
         }
     }
 

@@ -129,5 +129,6 @@ pub(crate) fn present(kind: Kind, meta: &Meta) -> Present {
         changed: meta.modified,
         links: 1,
         mounted: false,
+        attributes: None,
     }
 }

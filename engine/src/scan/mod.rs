@@ -95,7 +95,8 @@ impl Scan<'_> {
         threads: usize,
         sink: &mut dyn FnMut(ScannedDir) -> ControlFlow<()>,
     ) -> Result<ScanSummary, Failure> {
-        let disk = walk::Disk { reads_attributes: self.filter.asks_attributes(), stop: self.stop };
+        let reads_attributes = self.filter.asks_attributes() || self.policy.lists_attributes();
+        let disk = walk::Disk { reads_attributes, stop: self.stop };
         walk::Walk::new(self, &disk, DIRECTORY_BYTES_MAX).run(threads, sink)
     }
 }

@@ -242,7 +242,9 @@ impl<'a> Walk<'a> {
         let mut children = Vec::new();
         let Some(dir) = dir else { return (scanned, children) };
         self.read_attributes(&dir, &mut scanned);
-        let judge = Judge { filter: self.scan.filter, selection: &self.scan.policy.selection };
+        let Scan { filter, policy, .. } = self.scan;
+        let lists_attributes = policy.lists_attributes();
+        let judge = Judge { filter, selection: &policy.selection, lists_attributes };
         let is_within = |identity: &Identity| dir.is_within(identity);
         let device = dir.identity().device;
         let here = Here { path, depth: path.depth(), device, is_within: &is_within };

@@ -22,6 +22,7 @@ mod serving;
 mod sink;
 
 pub use answer::{BadAnswer, Lacking};
+pub use reader::OnRetry;
 pub use serving::{Context, SendError, Serving, Step};
 pub use sink::{ChunkListing, Closed, ContentSink};
 

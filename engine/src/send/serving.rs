@@ -11,7 +11,7 @@ use quicopy_protocol::verdict::Basis;
 use super::answer::{BadAnswer, Books, Lacking, Listed};
 use super::listed::{Turn, next_turn};
 use super::pieces::{Blocks, Chunks, Piece};
-use super::reader::Reader;
+use super::reader::{OnRetry, Reader};
 use super::sink::{ChunkListing, Closed, ContentSink};
 use crate::source::{FileError, OfferedFile, Source, StopFlag};
 
@@ -28,6 +28,8 @@ pub struct Context {
     pub stop: StopFlag,
     /// Whether what was read is kept out of memory (`/J`).
     pub unbuffered: bool,
+    /// Is told when the source is read again.
+    pub on_retry: OnRetry,
 }
 
 /// Why a wish is not served to its end.
@@ -89,8 +91,7 @@ impl Serving {
     /// # Errors
     /// It cannot be opened or is not as it was listed.
     pub fn open(context: Context, file: OfferedFile, basis: Basis) -> Result<Self, FileError> {
-        let source = Arc::clone(&context.source);
-        let reader = Reader::open(source, file, context.retry, context.stop.clone())?;
+        let reader = Reader::open(&context, file)?;
         let size_bytes = reader.size_bytes();
         let way = match basis {
             Basis::Nothing if size_bytes <= WHOLE_FILE_BYTES_MAX => Way::Whole,

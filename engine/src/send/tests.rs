@@ -40,6 +40,7 @@ impl Fixture {
             retry: Retry { retries: 1, wait_seconds: 0 },
             unbuffered: false,
             stop: StopFlag::default(),
+            on_retry: OnRetry::default(),
         };
         Self {
             dir,

@@ -2,7 +2,7 @@
 //! Only to what is still what was copied.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::code::{Failure, Operation};
@@ -13,13 +13,23 @@ use rustix::io::Errno;
 
 use super::Source;
 use super::open::open_below;
-use super::stat::{Identity, Links, Stat};
+use super::stat::{Identity, Links, Stat, Type};
 use crate::{dos_attributes, fault};
+
+/// What became of a file that was to go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gone {
+    /// It is gone.
+    Gone,
+    /// It stays, for the way to it leads through a link: it may lie outside the source, or be copied under another name, too.
+    BehindLink,
+}
 
 impl Source {
     /// Removes the file or link at `path`, if it is the one that was copied, in the state in which it was copied.
     ///
-    /// The look and the removal go through one handle of the directory. What was changed meanwhile stays.
+    /// The look and the removal go through one handle of the directory. What was changed meanwhile stays, and what a link on
+    /// the way leads to. Of a link that was followed only the link itself goes, even if nothing is left where it leads.
     ///
     /// # Errors
     /// It was changed, or cannot be removed.
@@ -29,28 +39,41 @@ impl Source {
         kind: &Kind,
         meta: &Meta,
         identity: &Identity,
-    ) -> Result<(), Failure> {
+    ) -> Result<Gone, Failure> {
         let fail = |error: io::Error| fault::failure(Operation::DeleteSourceFile, &error);
-        let Some((dir, name)) = path.split_last() else { return Ok(()) };
-        let dir = self.open_dir(&dir).map_err(fail)?;
-        // A link that was copied as a link is looked at itself; one that was followed, at what it leads to.
-        let links = match kind {
-            Kind::Link { .. } => Links::Refuse,
-            Kind::File | Kind::HardLink { .. } | Kind::Directory | Kind::Special => Links::Follow,
+        let Some((dir, name)) = path.split_last() else { return Ok(Gone::Gone) };
+        let Some(dir) = self.open_without_links(&dir, DIRECTORY).map_err(fail)? else {
+            return Ok(Gone::BehindLink);
         };
-        let found = Stat::of_entry(dir.as_fd(), name.as_bytes(), links).map_err(fail)?;
-        if !is_as_copied(&found, meta, identity) {
+        let look = |links| match Stat::of_entry(dir.as_fd(), name.as_bytes(), links) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fail(error)),
+        };
+        // Another name of it may have been this one, too, as with a mount point.
+        let Some(own) = look(Links::Refuse)? else { return Ok(Gone::Gone) };
+        let found = match kind {
+            // One that was copied as a link is looked at itself; one that was followed, at what it leads to.
+            Kind::File if own.entry_type == Type::Link => look(Links::Follow)?,
+            Kind::File
+            | Kind::Link { .. }
+            | Kind::HardLink { .. }
+            | Kind::Directory
+            | Kind::Special => Some(own),
+        };
+        if found.is_some_and(|found| !is_as_copied(&found, meta, identity)) {
             return Err(Failure::new(
                 Operation::DeleteSourceFile,
                 32,
                 "changed after it was copied, so it was not removed; run again",
             ));
         }
-        unlink(&dir, &name, AtFlags::empty()).map_err(fail)
+        unlink(&dir, &name, AtFlags::empty()).map_err(fail)?;
+        Ok(Gone::Gone)
     }
 
     /// Takes the mark for archiving from the file at `path`, if it is the one that was copied, in the state in which it was
-    /// copied: what was written since is still to be archived.
+    /// copied: what was written since is still to be archived. What a link leads to keeps it.
     ///
     /// # Errors
     /// It was changed, or its attributes cannot be set.
@@ -62,7 +85,7 @@ impl Source {
     ) -> Result<(), Failure> {
         let fail = |error: io::Error| fault::failure(Operation::ChangeAttributes, &error);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = open_below(self.root(), path, flags, self.links).map_err(fail)?;
+        let Some(file) = self.open_without_links(path, flags).map_err(fail)? else { return Ok(()) };
         if !is_as_copied(&Stat::of_handle(&file).map_err(fail)?, meta, identity) {
             return Err(Failure::new(
                 Operation::ChangeAttributes,
@@ -84,14 +107,16 @@ impl Source {
         set.map_err(|error| fail(error.into()))
     }
 
-    /// Removes the directory at `path` if it is empty; says whether it is gone. The root stays.
+    /// Removes the directory at `path` if it is empty; says whether it is gone. The root stays, and what is behind a link.
     ///
     /// # Errors
     /// It is empty and cannot be removed.
     pub fn remove_empty_dir(&self, path: &RelPath) -> Result<bool, Failure> {
         let fail = |error: io::Error| fault::failure(Operation::DeleteSourceDirectory, &error);
         let Some((dir, name)) = path.split_last() else { return Ok(false) };
-        let dir = self.open_dir(&dir).map_err(fail)?;
+        let Some(dir) = self.open_without_links(&dir, DIRECTORY).map_err(fail)? else {
+            return Ok(false);
+        };
         match unlink(&dir, &name, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(true),
             // Not empty, a link, or a mount point: it stays, as it should.
@@ -109,11 +134,19 @@ impl Source {
         }
     }
 
-    fn open_dir(&self, path: &RelPath) -> io::Result<std::os::fd::OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        open_below(self.root(), path, flags, self.links)
+    /// Opens what is to be changed; `None` if that can be reached only through a link.
+    fn open_without_links(&self, path: &RelPath, flags: OFlags) -> io::Result<Option<OwnedFd>> {
+        match open_below(self.root(), path, flags, Links::Refuse) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) => match open_below(self.root(), path, flags, Links::Follow) {
+                Ok(_) if self.links == Links::Follow => Ok(None),
+                Ok(_) | Err(_) => Err(error),
+            },
+        }
     }
 }
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Whether what is found is the file that was listed and copied, unchanged.
 fn is_as_copied(found: &Stat, meta: &Meta, identity: &Identity) -> bool {
@@ -131,7 +164,7 @@ fn unlink(dir: impl AsFd, name: &Name, flags: AtFlags) -> io::Result<()> {
 #[allow(clippy::disallowed_methods, reason = "trees for tests")]
 mod tests {
     use quicopy_protocol::options::LinkPolicy;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
 
@@ -156,8 +189,35 @@ mod tests {
         let remove = |meta: &Meta| source.remove_file(&path, &Kind::File, meta, &identity);
         assert!(remove(&Meta { size_bytes: 4, ..meta }).is_err());
         assert!(file.exists());
-        remove(&meta).unwrap();
+        assert_eq!(remove(&meta), Ok(Gone::Gone));
         assert!(!file.exists());
+        assert_eq!(remove(&meta), Ok(Gone::Gone), "it is as it should be");
+    }
+
+    #[test]
+    fn what_a_link_leads_to_stays_and_the_link_to_a_file_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, other) = (dir.path().join("source"), dir.path().join("other"));
+        std::fs::create_dir_all(other.join("empty")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(other.join("f"), "text").unwrap();
+        symlink("../other", root.join("dir")).unwrap();
+        symlink("../other/f", root.join("file")).unwrap();
+        let source = Source::open(&root, LinkPolicy::default()).unwrap();
+        let stat = Stat::of_handle(std::fs::File::open(other.join("f")).unwrap()).unwrap();
+        let path = |path: &str| RelPath::parse(path.as_bytes()).unwrap();
+        let remove =
+            |at: &str| source.remove_file(&path(at), &Kind::File, &stat.meta, &stat.identity);
+        assert_eq!(remove("dir/f"), Ok(Gone::BehindLink));
+        assert_eq!(source.remove_empty_dir(&path("dir/empty")), Ok(false));
+        assert_eq!(remove("file"), Ok(Gone::Gone));
+        assert!(other.join("f").exists() && other.join("empty").exists());
+        assert!(!root.join("file").exists() && root.join("dir").exists());
+        // What it led to was moved before it.
+        symlink("../other/f", root.join("file")).unwrap();
+        std::fs::remove_file(other.join("f")).unwrap();
+        assert_eq!(remove("file"), Ok(Gone::Gone));
+        assert!(root.join("file").symlink_metadata().is_err());
     }
 
     #[test]

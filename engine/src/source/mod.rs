@@ -24,6 +24,7 @@ use quicopy_protocol::options::LinkPolicy;
 use rustix::fs::{Mode, OFlags};
 
 pub use attributes::Attributes;
+pub use copied::Gone;
 #[cfg(test)]
 pub(crate) use directory::Unseen;
 pub(crate) use directory::{Directory, Found, LinkEnds};

@@ -86,6 +86,7 @@ impl Stat {
                 mode: statx.stx_mode & 0o7777,
                 owner: statx.stx_uid,
                 group: statx.stx_gid,
+                attributes: None,
             },
             identity: Identity {
                 device: rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),

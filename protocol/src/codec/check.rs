@@ -247,6 +247,9 @@ fn check_outcomes(outcomes: &Outcomes) -> Checked {
 fn meta(meta: &Meta) -> Checked {
     range("a mode", meta.mode.into(), 0, 0o7777)?;
     range("a size", meta.size_bytes, 0, FILE_BYTES_MAX)?;
+    if !meta.attributes.is_none_or(DosAttributes::is_known) {
+        return Err(Invalid::Contradiction("a DOS attribute without a letter"));
+    }
     time(meta.modified)
 }
 

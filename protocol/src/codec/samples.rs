@@ -30,8 +30,9 @@ pub(crate) fn one_of_each() -> Vec<Message> {
         mode: 0o644,
         owner: 1000,
         group: 100,
+        attributes: Some(DosAttributes::HIDDEN),
     };
-    let flat = Meta { size_bytes: 0, ..meta };
+    let flat = Meta { size_bytes: 0, attributes: None, ..meta };
     let entry_of = |name: &str, kind, meta, skip| Entry {
         name: Name::new(name.as_bytes()).unwrap(),
         kind,
@@ -447,13 +448,15 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn meta() -> impl Strategy<Value = Meta> {
-    (0..=FILE_BYTES_MAX, time(), 0..=0o7777_u16, any::<[u32; 2]>()).prop_map(
-        |(size_bytes, modified, mode, [owner, group])| Meta {
+    let attributes = option::of(any::<u32>().prop_map(DosAttributes::from_bits_known));
+    (0..=FILE_BYTES_MAX, time(), 0..=0o7777_u16, any::<[u32; 2]>(), attributes).prop_map(
+        |(size_bytes, modified, mode, [owner, group], attributes)| Meta {
             size_bytes,
             modified,
             mode,
             owner,
             group,
+            attributes,
         },
     )
 }

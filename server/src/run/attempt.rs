@@ -21,11 +21,12 @@ use super::carried::Carried;
 use super::counted::Counted;
 use super::ending::{End, Ending};
 use super::hours::minute_of_day;
-use super::moving::{Moved, Mover};
+use super::moving::{Moved, Mover, Standing};
 use super::offers::Offers;
 use super::outlet::Outlet;
 use super::progress::{Meter, Share};
 use super::reporter::Reporter;
+use super::rereading::Rereading;
 use super::serving::Desk;
 use super::silence::Silence;
 use super::throttle::Throttle;
@@ -82,20 +83,23 @@ pub(super) fn run(
     let ending = Arc::new(Ending::new(&link));
     let throttle = Arc::clone(&setting.throttle);
     let outlet = Outlet::new(&link, session, throttle, Arc::clone(&ending));
-    let Carried { told, mut moved, unfinished } = carried;
+    let Carried { told, mut moved, mut standing, unfinished } = carried;
     moved.begin_attempt();
+    standing.begin_attempt();
     let attempt = Attempt {
         setting,
         link: &link,
         outlet: &outlet,
-        offers: Offers::default(),
+        offers: Offers::new(setting.mover.moves()),
         desk: Desk::default(),
+        rereading: Rereading::default(),
         meter: Meter::default(),
         ending: &ending,
     };
     let mut books = Books {
         accounts: Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told),
         moved,
+        standing,
         unfinished,
         changed_files: 0,
     };
@@ -114,9 +118,9 @@ pub(super) fn run(
     });
     attempt.say_goodbye(&end);
 
-    let Books { accounts, moved, unfinished, changed_files } = books;
+    let Books { accounts, moved, standing, unfinished, changed_files } = books;
     let (counted, told) = accounts.finish();
-    let mut carried = Carried { told, moved, unfinished };
+    let mut carried = Carried { told, moved, standing, unfinished };
     for (entry, share) in attempt.meter.unfinished() {
         if let Some(file) = attempt.offers.file(entry) {
             carried.leave(file.path, share);
@@ -133,6 +137,7 @@ pub(super) struct Attempt<'a> {
     pub(super) outlet: &'a Outlet,
     pub(super) offers: Offers,
     pub(super) desk: Desk,
+    pub(super) rereading: Rereading,
     pub(super) meter: Meter,
     pub(super) ending: &'a Ending,
 }
@@ -141,6 +146,7 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Books {
     pub(super) accounts: Accounts,
     pub(super) moved: Moved,
+    pub(super) standing: Standing,
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
     pub(super) changed_files: u64,
@@ -157,6 +163,7 @@ impl Attempt<'_> {
             retry: open.policy.retry,
             unbuffered: open.policy.writing.unbuffered,
             stop: self.ending.over().clone(),
+            on_retry: self.rereading.reporting_to(reporter),
         };
         let ending = self.ending;
         std::thread::scope(|scope| {

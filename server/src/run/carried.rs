@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quicopy_protocol::path::RelPath;
 
 use super::accounts::Told;
-use super::moving::Moved;
+use super::moving::{Moved, Standing};
 use super::progress::Share;
 
 /// What attempts hand on to the next.
@@ -13,6 +13,7 @@ use super::progress::Share;
 pub(super) struct Carried {
     pub(super) told: Told,
     pub(super) moved: Moved,
+    pub(super) standing: Standing,
     /// What there is of the files that are not done, by their paths.
     pub(super) unfinished: HashMap<RelPath, Share>,
 }

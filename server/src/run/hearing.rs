@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use quicopy_engine::scan::ScannedEntry;
 use quicopy_engine::send::Lacking;
+use quicopy_engine::source::Gone;
 use quicopy_protocol::message::{Message, Outcomes, Plan};
 use quicopy_protocol::meta::Kind;
+use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::OutcomeResult;
 
 use super::attempt::{Attempt, Books, Setting};
@@ -55,6 +58,9 @@ impl Attempt<'_> {
                 }
                 Message::Notice(notice) => tell(ReportEvent::Notice(notice.text)),
                 Message::JobDone(done) => {
+                    for (path, scanned) in books.standing.take_all() {
+                        self.remove(&path, &scanned, books);
+                    }
                     books.accounts.done(&done, tell);
                     return End::Complete { held_back: done.guard.is_some() };
                 }
@@ -83,7 +89,6 @@ impl Attempt<'_> {
 
     fn settle(&self, outcomes: Outcomes, books: &mut Books) {
         let Setting { mover, resets_archive, relist, reporter, source, .. } = self.setting;
-        let Books { accounts, moved, unfinished, changed_files } = books;
         let tell = &mut |event| reporter.tell(event);
         for outcome in &outcomes.entries {
             let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
@@ -93,17 +98,20 @@ impl Attempt<'_> {
             };
             let Ok(path) = dir.join(&scanned.entry.name) else { continue };
             self.meter.done(outcome.entry, scanned.entry.meta.size_bytes);
-            let before = unfinished.remove(&path).unwrap_or_default();
+            let before = books.unfinished.remove(&path).unwrap_or_default();
+            if self.rereading.end(&path) {
+                books.accounts.retrying(outcome.entry);
+            }
             let has_changed = self.desk.take_changed(outcome.entry);
             let mut relisted_after = None;
             if has_changed && matches!(outcome.result, OutcomeResult::Failed(_)) {
-                *changed_files += 1;
+                books.changed_files += 1;
                 relisted_after = relist.wait();
                 if relist.is_under_way {
-                    accounts.retrying(outcome.entry);
+                    books.accounts.retrying(outcome.entry);
                 }
             }
-            accounts.outcome(&offer, outcome, before.sent_bytes, &mut |event| {
+            books.accounts.outcome(&offer, outcome, before.sent_bytes, &mut |event| {
                 tell(match (event, relisted_after) {
                     (ReportEvent::Error { failure, path, .. }, Some(wait)) => {
                         ReportEvent::Retrying { failure, path, wait }
@@ -114,10 +122,12 @@ impl Attempt<'_> {
             match &outcome.result {
                 OutcomeResult::Done(_) => {
                     if mover.empties() {
-                        moved.copied(dir);
+                        books.moved.copied(dir);
                     }
-                    if let Err(failure) = mover.remove(source, &path, scanned) {
-                        accounts.other_failure(&failure, &path, tell);
+                    if mover.moves() && self.offers.has_other_name(&scanned.identity) {
+                        books.standing.keep(path.clone(), scanned.clone());
+                    } else {
+                        self.remove(&path, scanned, books);
                     }
                     if *resets_archive
                         && !mover.moves()
@@ -125,17 +135,36 @@ impl Attempt<'_> {
                         && let Err(failure) =
                             source.clear_archive(&path, &scanned.entry.meta, &scanned.identity)
                     {
-                        accounts.other_failure(&failure, &path, tell);
+                        books.accounts.other_failure(&failure, &path, tell);
                     }
                 }
                 OutcomeResult::Unchanged => {}
-                OutcomeResult::Failed(_) => moved.failed(dir),
+                OutcomeResult::Failed(_) => books.moved.failed(dir),
             }
         }
         for removal in outcomes.removals {
-            accounts.removal(removal, tell);
+            books.accounts.removal(removal, tell);
         }
         self.offers.settle(outcomes.settled);
+        let is_awaited = |scanned: &ScannedEntry| self.offers.has_name(&scanned.identity);
+        for (path, scanned) in books.standing.take(is_awaited) {
+            self.remove(&path, &scanned, books);
+        }
+    }
+
+    /// Removes a file that was moved.
+    fn remove(&self, path: &RelPath, scanned: &ScannedEntry, books: &mut Books) {
+        let Setting { mover, reporter, source, .. } = self.setting;
+        let tell = &mut |event| reporter.tell(event);
+        match mover.remove(source, path, scanned) {
+            Ok(Gone::Gone) => {}
+            Ok(Gone::BehindLink) => {
+                if let Some(notice) = books.standing.behind_link() {
+                    tell(ReportEvent::Notice(notice.to_owned()));
+                }
+            }
+            Err(failure) => books.accounts.other_failure(&failure, path, tell),
+        }
     }
 
     /// Hears the control lane: pings, and a refusal to go on.

@@ -8,7 +8,7 @@
 //! - `attempts`: until one reaches the end; `course`: what they came to; `carried`: what one hands on to the next
 //! - `attempt`: one link from hello to goodbye, in its steps `opening`, `listing`, `hearing`, `parting`; `outlet`, `offers`,
 //!   `serving`, `progress`, `throttle`: its parts
-//! - `ending`: why it ends, for all its threads; `reporter`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
+//! - `ending`: why it ends, for all its threads; `reporter`, `rereading`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
 //! - `outages`: how long there was no agent; pure
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
 //! - `dial`, `local`, `remote`: where links come from; `memory`: what they gave
@@ -38,6 +38,7 @@ mod parting;
 mod progress;
 mod remote;
 mod reporter;
+mod rereading;
 mod serving;
 mod silence;
 mod throttle;
@@ -74,7 +75,7 @@ pub fn run(
         None => run.once(None).1,
         Some(monitor) => monitor::run(&run, monitor),
     };
-    Ok(match reporter.into_inner().log_failure() {
+    Ok(match reporter.log_failure() {
         Some(error) => {
             tracing::error!(%error, "the log could not be written to its end");
             ExitCode::FATAL

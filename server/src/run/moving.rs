@@ -1,9 +1,10 @@
 //! `/MOV` and `/MOVE`: sources go once their copies are durable.
 
 use std::collections::{BTreeSet, HashSet};
+use std::mem;
 
 use quicopy_engine::scan::{ScannedDir, ScannedEntry};
-use quicopy_engine::source::Source;
+use quicopy_engine::source::{Gone, Source};
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::DirState;
@@ -31,9 +32,9 @@ impl Mover {
         source: &Source,
         path: &RelPath,
         scanned: &ScannedEntry,
-    ) -> Result<(), Failure> {
+    ) -> Result<Gone, Failure> {
         match self.0 {
-            MoveMode::Keep => Ok(()),
+            MoveMode::Keep => Ok(Gone::Gone),
             MoveMode::Files | MoveMode::FilesAndDirectories => {
                 let entry = &scanned.entry;
                 source.remove_file(path, &entry.kind, &entry.meta, &scanned.identity)
@@ -63,6 +64,51 @@ impl Mover {
             Ok(_) | Err(_) => None,
         };
         moved.bottom_up().filter_map(failed).collect()
+    }
+}
+
+/// Files that were moved and still stand at the source. Kept over all attempts.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The same file is listed under another name, which is still to be copied.
+    awaited: Vec<(RelPath, ScannedEntry)>,
+    /// Of earlier attempts: this one lists all names anew.
+    earlier: Vec<(RelPath, ScannedEntry)>,
+    /// Whether it was said that files behind links stay.
+    told_of_links: bool,
+}
+
+impl Standing {
+    pub(super) fn begin_attempt(&mut self) {
+        self.earlier.append(&mut self.awaited);
+    }
+
+    /// Keeps a file until nothing else leads to it.
+    pub(super) fn keep(&mut self, path: RelPath, scanned: ScannedEntry) {
+        self.awaited.push((path, scanned));
+    }
+
+    /// Takes the files that nothing is to be copied from any more.
+    pub(super) fn take(
+        &mut self,
+        is_awaited: impl Fn(&ScannedEntry) -> bool,
+    ) -> Vec<(RelPath, ScannedEntry)> {
+        self.awaited.extract_if(.., |(_, scanned)| !is_awaited(scanned)).collect()
+    }
+
+    /// Takes all files, at the end of the job.
+    pub(super) fn take_all(&mut self) -> Vec<(RelPath, ScannedEntry)> {
+        let mut all = mem::take(&mut self.earlier);
+        all.append(&mut self.awaited);
+        all
+    }
+
+    /// What to say, once, of a file that a link on the way keeps from going.
+    pub(super) fn behind_link(&mut self) -> Option<&'static str> {
+        let is_told = mem::replace(&mut self.told_of_links, true);
+        (!is_told).then_some(
+            "what links to directories lead to was copied and is not removed: it may lie outside the source",
+        )
     }
 }
 

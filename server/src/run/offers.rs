@@ -1,10 +1,10 @@
 //! What the sender has listed and the agent has not settled yet: the files it may ask for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quicopy_engine::scan::ScannedDir;
-use quicopy_engine::source::OfferedFile;
+use quicopy_engine::source::{Identity, OfferedFile};
 use quicopy_protocol::meta::{DirId, EntryId, Kind};
 use quicopy_protocol::path::RelPath;
 
@@ -36,13 +36,44 @@ pub(super) struct Offers(Mutex<Held>);
 struct Held {
     first: u64,
     offers: VecDeque<Arc<Offer>>,
+    /// How many names each file has in them, by device and number; in jobs that move.
+    names: Option<HashMap<(u64, u64), u32>>,
+}
+
+impl Held {
+    fn count(&mut self, scanned: &ScannedDir, count: impl Fn(u32) -> u32) {
+        let Some(names) = &mut self.names else { return };
+        let files = scanned
+            .entries
+            .iter()
+            .filter(|scanned| scanned.entry.kind == Kind::File && scanned.entry.skip.is_none());
+        for Identity { device, inode, .. } in files.map(|scanned| &scanned.identity) {
+            let names_of = names.entry((*device, *inode)).or_default();
+            *names_of = count(*names_of);
+            if *names_of == 0 {
+                names.remove(&(*device, *inode));
+            }
+        }
+    }
+
+    fn names_of(&self, file: &Identity) -> u32 {
+        let names = self.names.as_ref().and_then(|names| names.get(&(file.device, file.inode)));
+        names.copied().unwrap_or_default()
+    }
 }
 
 impl Offers {
+    /// None yet. A job that moves must know which files can be reached under several names, as through a link.
+    pub(super) fn new(moves: bool) -> Self {
+        let names = moves.then(HashMap::new);
+        Self(Mutex::new(Held { names, ..Held::default() }))
+    }
+
     /// Adds the next directory of the scan.
     pub(super) fn add(&self, scanned: ScannedDir) -> Arc<Offer> {
         let mut held = self.held();
         let id = DirId(held.first + held.offers.len() as u64);
+        held.count(&scanned, |names| names + 1);
         let offer = Arc::new(Offer { id, scanned });
         held.offers.push_back(Arc::clone(&offer));
         offer
@@ -70,9 +101,22 @@ impl Offers {
     /// Forgets all directories before `dir`.
     pub(super) fn settle(&self, dir: DirId) {
         let mut held = self.held();
-        while held.first < dir.0 && held.offers.pop_front().is_some() {
+        while held.first < dir.0
+            && let Some(offer) = held.offers.pop_front()
+        {
+            held.count(&offer.scanned, |names| names - 1);
             held.first += 1;
         }
+    }
+
+    /// Whether a file has a name among what is not settled.
+    pub(super) fn has_name(&self, file: &Identity) -> bool {
+        self.held().names_of(file) > 0
+    }
+
+    /// Whether a file that is not settled has another name there.
+    pub(super) fn has_other_name(&self, file: &Identity) -> bool {
+        self.held().names_of(file) > 1
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

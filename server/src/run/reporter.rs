@@ -1,22 +1,23 @@
 //! The report, for all threads of a job.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use crate::report::{Report, ReportEvent};
 
 /// Takes events from any thread, in the order in which they come.
+#[derive(Clone)]
 pub(super) struct Reporter {
-    report: Mutex<Report>,
+    report: Arc<Mutex<Report>>,
     /// Whether what is told now is told once more later.
-    rehearsing: AtomicBool,
+    rehearsing: Arc<AtomicBool>,
 }
 
 impl Reporter {
     pub(super) fn new(report: Report) -> Self {
-        Self { report: Mutex::new(report), rehearsing: AtomicBool::new(false) }
+        Self { report: Arc::new(Mutex::new(report)), rehearsing: Arc::default() }
     }
 
     /// Keeps to itself what a rehearsal tells, but for lost links.
@@ -34,7 +35,9 @@ impl Reporter {
         report.handle(Timestamp::now(), &event);
     }
 
-    pub(super) fn into_inner(self) -> Report {
-        self.report.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Why the log is not whole, if it is not.
+    pub(super) fn log_failure(&self) -> Option<String> {
+        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.log_failure().map(ToString::to_string)
     }
 }

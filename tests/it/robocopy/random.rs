@@ -67,7 +67,7 @@ impl Trial {
     /// How the program differs from the model; `None` if it does not.
     fn fault(&self) -> Option<String> {
         let switches = Switches::of(self.words.iter().copied());
-        if switches.contradict() || self.is_known_to_be_wrong(&switches) {
+        if switches.contradict() {
             return None;
         }
         let trial = self.clone();
@@ -75,11 +75,6 @@ impl Trial {
             let text = panic.downcast_ref::<String>().cloned();
             Some(text.unwrap_or_else(|| "a panic without a text".to_owned()))
         })
-    }
-
-    /// Whether the program is known to be wrong here: moving what links lead to, cases M04f and M04l.
-    fn is_known_to_be_wrong(&self, switches: &Switches) -> bool {
-        switches.move_files && !switches.links && self.source.iter().any(|item| item.contains("->"))
     }
 
     fn compare(&self, switches: &Switches) -> Option<String> {

@@ -203,16 +203,13 @@ impl Walk<'_> {
                 return false;
             }
             (Action::Tweak, Some(Node::File(there))) => {
-                let mut tweaked = self.stamped(File { content: there.content, ..file.clone() });
-                // Known to be wrong: case C11h.
-                tweaked.attributes = None;
+                let tweaked = self.stamped(File { content: there.content, ..file.clone() });
                 destination.entries.insert(name.to_owned(), Node::File(tweaked));
             }
             _ => {
                 let mut copy = self.stamped(file.clone());
                 if switches.create {
                     copy.content = Content { size_bytes: 0, ..copy.content };
-                    copy.attributes = None;
                 }
                 destination.entries.insert(name.to_owned(), Node::File(copy));
             }
@@ -257,7 +254,9 @@ impl Walk<'_> {
             return copy_unless(switches.exclude_changed);
         }
         // What is not copied makes no difference.
-        let is_tweaked = source.mode != destination.mode && !switches.no_attributes;
+        let other_attributes = source.attributes != destination.attributes;
+        let is_tweaked = !switches.no_attributes
+            && (source.mode != destination.mode || switches.include_tweaked && other_attributes);
         if is_tweaked {
             return match (switches.include_tweaked, switches.include_same) {
                 (true, _) => Action::Tweak,

@@ -1,13 +1,14 @@
 //! Setting metadata through an open handle: attributes, owner, mode, and the time last.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::meta::{Attribute, Timestamp};
+use quicopy_protocol::path::Name;
 use rustix::fs::{
     Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, fchmod, fchown, fgetxattr,
-    flistxattr, fremovexattr, fsetxattr, futimens,
+    flistxattr, fremovexattr, fsetxattr, futimens, lgetxattr,
 };
 use rustix::io::Errno;
 
@@ -113,6 +114,18 @@ fn set_attributes(
         }
     }
     Ok(all_kept)
+}
+
+/// The value in which Samba keeps the DOS attributes of the entry `name` of `dir` itself; `None` if there is none, or it cannot
+/// be read.
+pub(in crate::disk) fn dos_attributes_value(dir: BorrowedFd<'_>, name: &Name) -> Option<Vec<u8>> {
+    // As at the source: to open each file would cost more.
+    let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name.as_bytes());
+    let mut value = vec![0; dos_attributes::VALUE_BYTES_MAX];
+    let length = lgetxattr(path, dos_attributes::NAME, &mut *value).ok()?;
+    value.truncate(length);
+    Some(value)
 }
 
 /// Adds and removes DOS attributes other than read-only, as Samba keeps them. Returns whether they could be kept.

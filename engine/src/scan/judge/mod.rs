@@ -24,6 +24,8 @@ pub(super) use judged::{Enter, Judged};
 pub(super) struct Judge<'a> {
     pub(super) filter: &'a Filter,
     pub(super) selection: &'a Selection,
+    /// Whether the DOS attributes of files travel.
+    pub(super) lists_attributes: bool,
 }
 
 /// The directory whose entries are judged.
@@ -73,7 +75,7 @@ impl Judge<'_> {
         &self,
         here: &Here<'_>,
         name: Name,
-        stat: Stat,
+        mut stat: Stat,
         attributes: DosAttributes,
         via: Links,
     ) -> Judged {
@@ -81,6 +83,8 @@ impl Judge<'_> {
             Type::File => {
                 let traits = Traits { meta: stat.meta, accessed: stat.accessed, attributes };
                 let skip = self.filter.file(here.path, &name, &traits);
+                let beside_mode = attributes.without(DosAttributes::READ_ONLY);
+                stat.meta.attributes = self.lists_attributes.then_some(beside_mode);
                 let mut judged = Judged::plain(name, Kind::File, stat, skip);
                 if via == Links::Follow {
                     // Each link that is followed becomes a file of its own.

@@ -50,7 +50,7 @@ fn judge_at(selection: &Selection, found: Found, depth: usize, within: u64) -> J
     let is_within = |identity: &Identity| identity.inode == within;
     let here = Here { path: &path, depth, device: 1, is_within: &is_within };
     let filter = Filter::new(selection).unwrap();
-    Judge { filter: &filter, selection }.judge(&here, found)
+    Judge { filter: &filter, selection, lists_attributes: false }.judge(&here, found)
 }
 
 fn check(selection: &Selection, found: Found, kind: Kind, skip: Option<Skip>) {

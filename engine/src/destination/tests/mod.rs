@@ -1,5 +1,7 @@
 //! Whole jobs at the destination, with a source that is only a list of files.
 
+mod contents;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use quicopy_protocol::options::{
     ConflictPolicy, CopyFlags, Durability, JobPolicy, Recurse, Retry, Selection,
 };
 use quicopy_protocol::path::{Name, RelPath};
-use quicopy_protocol::verdict::OutcomeResult;
+use quicopy_protocol::verdict::{Basis, OutcomeResult};
 use rustix::io::Errno;
 
 mod guards;
@@ -23,7 +25,7 @@ use crate::fault::Fault;
 use crate::index::Index;
 use crate::purge::{DefaultLimit, GuardRules};
 
-/// The source: directories with their files' contents, all written at second 1000.
+/// The source: directories with their files' contents, all written at second 1000. `=path` is a further name of a file.
 type Source = BTreeMap<&'static str, Vec<(&'static str, &'static str)>>;
 
 struct Site {
@@ -39,6 +41,9 @@ struct Site {
 #[derive(Debug, Default)]
 struct Told {
     wants: usize,
+    /// Entries that were put in place, or would be; and those that were found to be right.
+    copied: usize,
+    unchanged: usize,
     failed: Vec<String>,
     removals_failed: Vec<String>,
     notices: Vec<String>,
@@ -153,7 +158,7 @@ fn now() -> Instant {
 
 fn meta(size_bytes: usize) -> Meta {
     let modified = Timestamp { seconds: 1000, nanos: 5 };
-    Meta { size_bytes: size_bytes as u64, modified, mode: 0o755, owner: 0, group: 0 }
+    Meta { size_bytes: size_bytes as u64, modified, mode: 0o755, ..Meta::default() }
 }
 
 fn listing(
@@ -166,11 +171,15 @@ fn listing(
     let name = |text: &str| Name::new(text.as_bytes()).unwrap();
     let mut entries: Vec<_> = files
         .iter()
-        .map(|(file, content)| Entry {
-            name: name(file),
-            kind: Kind::File,
-            meta: meta(content.len()),
-            skip: None,
+        .map(|(file, content)| {
+            let (kind, content) = match content.strip_prefix('=') {
+                Some(first) => {
+                    let first = RelPath::parse(first.as_bytes()).unwrap();
+                    (Kind::HardLink { first: first.clone() }, content_of(source, &first))
+                }
+                None => (Kind::File, *content),
+            };
+            Entry { name: name(file), kind, meta: meta(content.len()), skip: None }
         })
         .collect();
     for dir in source.keys().filter(|dir| !dir.is_empty()) {
@@ -199,7 +208,13 @@ fn listing(
     }
 }
 
-/// Answers every wish with the file's content, except files whose content is "unreadable".
+fn content_of(source: &Source, path: &RelPath) -> &'static str {
+    let path = path.to_string();
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    source[dir].iter().find(|(file, _)| *file == name).unwrap().1
+}
+
+/// Answers every wish with the file's content, or its hash alone, except files whose content is "unreadable".
 fn serve(
     events: &Receiver<Event>,
     content: &Sender<Content>,
@@ -208,14 +223,17 @@ fn serve(
     let mut told = Told::default();
     while let Ok(event) = events.recv_blocking() {
         match event {
-            Event::Want { want, entry, .. } => {
-                told.wants += 1;
+            Event::Want { want, entry, basis } => {
+                told.wants += usize::from(basis == Basis::Nothing);
                 // Files sort before their directory's own directories in these sources.
                 let (_, text) = contents[entry.dir.0 as usize][entry.index as usize];
                 let answer = if text == "unreadable" {
                     use quicopy_protocol::code::{Failure, Operation};
                     let failure = Failure::new(Operation::CopyFile, 5, "permission denied");
                     Content::Failed { want, failure }
+                } else if matches!(basis, Basis::Digest | Basis::Content) {
+                    let (size_bytes, digest) = (text.len() as u64, Digest::of(text.as_bytes()));
+                    Content::End { want, size_bytes, digest, attributes: Vec::new() }
                 } else {
                     let (digest, data) = (Digest::of(text.as_bytes()), text.as_bytes().to_vec());
                     Content::Whole { want, digest, attributes: Vec::new(), data: data.into() }
@@ -223,6 +241,8 @@ fn serve(
                 content.send_blocking(answer).unwrap();
             }
             Event::Outcome(_, OutcomeResult::Failed(failure)) => told.failed.push(failure.reason),
+            Event::Outcome(_, OutcomeResult::Done(_)) => told.copied += 1,
+            Event::Outcome(_, OutcomeResult::Unchanged) => told.unchanged += 1,
             Event::Extras { entries, .. } => told.extras += entries.len(),
             Event::Settled(dir) => told.settled = dir.0,
             Event::Removed(removal) => {
