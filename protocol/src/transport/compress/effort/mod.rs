@@ -350,8 +350,11 @@ impl Regulator {
             self.rise.forget_half();
         }
         let has_reserve = self.waiting >= RESERVE.as_secs_f64() * self.peak_rate;
-        let wanted = self.peak_rate * if has_reserve { AHEAD_WITH_RESERVE } else { AHEAD };
-        if rung < TOP && self.keeps_at(rung + 1, self.streams, wanted) {
+        let wanted = AHEAD * self.peak_rate;
+        // The last steps take ten times the processor for some hundredths: not all that there is.
+        let is_small_step = rung < TOP && gain(rung, rung + 1) <= FALL_MAX;
+        let ahead = if has_reserve && is_small_step { AHEAD_WITH_RESERVE } else { AHEAD };
+        if rung < TOP && self.keeps_at(rung + 1, self.streams, ahead * self.peak_rate) {
             if self.rise.is_over() {
                 self.change(Some(rung + 1), self.streams);
             }
