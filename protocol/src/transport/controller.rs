@@ -31,6 +31,7 @@ impl ControllerFactory for Factory {
             started: now,
             heard_at: now,
             hungry: Duration::ZERO,
+            is_hungry: false,
             gauge: Arc::clone(&self.settings.gauge),
             bucket: Bucket::new(now),
             packet_bytes: current_mtu,
@@ -42,7 +43,7 @@ impl ControllerFactory for Factory {
 /// What a connection's controller shows of its path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Glance {
-    /// Time since it began in which it would have taken more than there was to send, as far as acknowledgements have shown.
+    /// Time since it began in which it would have taken more than there was to send.
     pub(super) hungry: Duration,
     /// Bytes a second that are not to be exceeded.
     pub(super) rate_max: Option<u64>,
@@ -51,7 +52,7 @@ pub(super) struct Glance {
 pub(super) fn glance(connection: &Connection) -> Glance {
     let adapter = connection.congestion_state().into_any().downcast::<Adapter>();
     adapter.map_or(Glance::default(), |adapter| Glance {
-        hungry: adapter.hungry,
+        hungry: adapter.hungry_until(tokio::time::Instant::now().into_std()),
         rate_max: adapter.gauge.rate_max(),
     })
 }
@@ -67,7 +68,9 @@ struct Adapter {
     started: Instant,
     /// When the last acknowledgement came.
     heard_at: Instant,
+    /// Up to then, and whether it was hungry when that came.
     hungry: Duration,
+    is_hungry: bool,
     gauge: Arc<Gauge>,
     bucket: Bucket,
     packet_bytes: u16,
@@ -78,6 +81,14 @@ impl Adapter {
     /// The path of a packet that left before this controller was made began at zero.
     fn since(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.started)
+    }
+
+    /// Where nothing is in flight no acknowledgement comes that would show it.
+    fn hungry_until(&self, now: Instant) -> Duration {
+        match self.is_hungry && self.in_flight == 0 {
+            true => self.hungry + now.saturating_duration_since(self.heard_at),
+            false => self.hungry,
+        }
     }
 }
 
@@ -118,6 +129,7 @@ impl QuinnController for Adapter {
         if app_limited {
             self.hungry += now.saturating_duration_since(self.heard_at);
         }
+        self.is_hungry = app_limited;
         self.heard_at = now;
         self.in_flight = in_flight;
         self.controller.handle_end_acks(self.since(now), in_flight, app_limited);

@@ -312,6 +312,18 @@ fn an_agent_that_asks_for_no_more_than_the_link_takes_does_not_hide_it() {
 }
 
 #[test]
+fn nobody_waits_for_bytes_that_were_miscounted() {
+    let mut regulator = Regulator::new(100 * MS, 1e6, 2);
+    let written =
+        Interval { elapsed: TICK, written: 5_000_000, sent: 50_000, ..Interval::default() };
+    regulator.handle_interval(&Interval { allowed_rate: 1e6, ..written });
+    assert!(regulator.has_ample(0));
+    let still = Interval { elapsed: TICK, allowed_rate: 1e6, ..Interval::default() };
+    (0..20).for_each(|_| regulator.handle_interval(&still));
+    assert!(!regulator.has_ample(0));
+}
+
+#[test]
 fn what_does_not_shrink_is_not_tried_hard() {
     let world = World { density: 9.0, ..World::new(100.0, 100 * MS) };
     let mut run = Run::regulated(world);
