@@ -19,7 +19,7 @@ impl Gauge {
     /// Caps the rate from now on, in bytes of UDP payload a second; `None` for no cap but that of the settings.
     ///
     /// The next packet heeds it. The controller alone exceeds a low cap on short round trips, since no window is smaller than four
-    /// packets; the transport keeps any, but for bursts of 50 ms of it or four packets.
+    /// packets; the transport keeps any, but for bursts of 100 ms of it or four packets.
     pub fn set_rate_max(&self, rate: Option<u64>) {
         // It stands alone: nothing else is published with it.
         self.rate_max.store(rate.map_or(0, |rate| rate.max(1)), Ordering::Relaxed);

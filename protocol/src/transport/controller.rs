@@ -32,6 +32,7 @@ impl ControllerFactory for Factory {
             traced_at: Duration::ZERO,
             heard_at: now,
             hungry: Duration::ZERO,
+            is_hungry: false,
             gauge: Arc::clone(&self.settings.gauge),
             bucket: Bucket::new(now),
             packet_bytes: current_mtu,
@@ -43,7 +44,7 @@ impl ControllerFactory for Factory {
 /// What a connection's controller shows of its path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Glance {
-    /// Time since it began in which it would have taken more than there was to send, as far as acknowledgements have shown.
+    /// Time since it began in which it would have taken more than there was to send.
     pub(super) hungry: Duration,
     /// Bytes a second that are not to be exceeded.
     pub(super) rate_max: Option<u64>,
@@ -52,7 +53,7 @@ pub(super) struct Glance {
 pub(super) fn glance(connection: &Connection) -> Glance {
     let adapter = connection.congestion_state().into_any().downcast::<Adapter>();
     adapter.map_or(Glance::default(), |adapter| Glance {
-        hungry: adapter.hungry,
+        hungry: adapter.hungry_until(tokio::time::Instant::now().into_std()),
         rate_max: adapter.gauge.rate_max(),
     })
 }
@@ -72,7 +73,9 @@ struct Adapter {
     traced_at: Duration,
     /// When the last acknowledgement came.
     heard_at: Instant,
+    /// Up to then, and whether it was hungry when that came.
     hungry: Duration,
+    is_hungry: bool,
     gauge: Arc<Gauge>,
     bucket: Bucket,
     packet_bytes: u16,
@@ -83,6 +86,14 @@ impl Adapter {
     /// The path of a packet that left before this controller was made began at zero.
     fn since(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.started)
+    }
+
+    /// Where nothing is in flight no acknowledgement comes that would show it.
+    fn hungry_until(&self, now: Instant) -> Duration {
+        match self.is_hungry && self.in_flight == 0 {
+            true => self.hungry + now.saturating_duration_since(self.heard_at),
+            false => self.hungry,
+        }
     }
 }
 
@@ -123,6 +134,7 @@ impl QuinnController for Adapter {
         if app_limited {
             self.hungry += now.saturating_duration_since(self.heard_at);
         }
+        self.is_hungry = app_limited;
         self.heard_at = now;
         self.in_flight = in_flight;
         let now = self.since(now);

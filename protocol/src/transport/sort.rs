@@ -262,6 +262,7 @@ impl Sorter {
             self.regulate();
             let is_held = self.has_ample();
             let is_due = self.is_dense_due() && !is_held;
+            let is_lingering = !self.dense.is_empty() && !is_due && !is_held;
             if self.ended && self.dense.is_empty() && self.raw.is_empty() {
                 return Ok(());
             }
@@ -282,7 +283,7 @@ impl Sorter {
                 }
                 message = self.queue.recv(), if self.held.is_none() && !self.ended => Some(message),
                 () = sleep_until(self.watch.since + REGULATE_INTERVAL), if is_held => None,
-                () = sleep_until(self.linger_until), if !self.dense.is_empty() && !is_due => None,
+                () = sleep_until(self.linger_until), if is_lingering => None,
             };
             if is_starved {
                 self.watch.starved += begin.elapsed();

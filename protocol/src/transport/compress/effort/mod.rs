@@ -27,6 +27,8 @@ const RESERVE: Duration = Duration::from_millis(250);
 /// From this much on nothing more is compressed: it would be at a level that was chosen too early, and on a slow link a short
 /// job would be over before the level has risen.
 const AMPLE: Duration = Duration::from_millis(500);
+/// After so long without anything that leaves it is not believed that anything waits.
+const STILL_MAX: Duration = Duration::from_secs(1);
 /// Share of what leaves that is content; the rest is heads.
 const CONTENT_SHARE: f64 = 0.97;
 /// What is learnt from, other than that the link is hungry.
@@ -192,6 +194,8 @@ pub(in super::super) struct Regulator {
     allowed_rate: f64,
     /// Bytes that were written and have not left, as far as can be seen.
     waiting: f64,
+    /// How long nothing has left.
+    still: Duration,
     /// Since the last decision, or since the last span was over.
     span: Interval,
     /// How long the link has now been starving beside busy compressors.
@@ -223,6 +227,7 @@ impl Regulator {
             peak_rate: 0.0,
             allowed_rate,
             waiting: 0.0,
+            still: Duration::ZERO,
             span: Interval::default(),
             starving: Duration::ZERO,
             is_settling: false,
@@ -271,11 +276,14 @@ impl Regulator {
         }
     }
 
-    /// Counts what waits to leave. Of a link that was hungry it is known: no more than has come since.
+    /// Counts what waits to leave. Of a link that was hungry it is known: no more than has come since. Of one on which nothing
+    /// moves nothing is: nobody must wait for it to come true.
     fn weigh_waiting(&mut self, interval: &Interval) {
         let left = CONTENT_SHARE * interval.sent.saturating_sub(interval.lost) as f64;
         self.waiting = (self.waiting + interval.written as f64 - left).max(0.0);
-        if !interval.hungry.is_zero() {
+        self.still =
+            if interval.sent == 0 { self.still + interval.elapsed } else { Duration::ZERO };
+        if !interval.hungry.is_zero() || self.still >= STILL_MAX {
             self.waiting = self.waiting.min(interval.written as f64);
         }
     }
@@ -350,8 +358,11 @@ impl Regulator {
             self.rise.forget_half();
         }
         let has_reserve = self.waiting >= RESERVE.as_secs_f64() * self.peak_rate;
-        let wanted = self.peak_rate * if has_reserve { AHEAD_WITH_RESERVE } else { AHEAD };
-        if rung < TOP && self.keeps_at(rung + 1, self.streams, wanted) {
+        let wanted = AHEAD * self.peak_rate;
+        // The last steps take ten times the processor for some hundredths: not all that there is.
+        let is_small_step = rung < TOP && gain(rung, rung + 1) <= FALL_MAX;
+        let ahead = if has_reserve && is_small_step { AHEAD_WITH_RESERVE } else { AHEAD };
+        if rung < TOP && self.keeps_at(rung + 1, self.streams, ahead * self.peak_rate) {
             if self.rise.is_over() {
                 self.change(Some(rung + 1), self.streams);
             }

@@ -9,7 +9,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// What QUIC keeps for a connection beside what is in flight.
 const BUFFER_BYTES: f64 = 16e6;
 /// What of the data is left at each rung, measured on source code.
-const LEFT: [f64; TOP + 1] = [0.244, 0.215, 0.192, 0.183, 0.18, 0.178, 0.174, 0.166, 0.163];
+const LEFT: [f64; TOP + 1] = [0.239, 0.211, 0.189, 0.18, 0.177, 0.175, 0.172, 0.167, 0.164];
 
 /// A link, a machine and data.
 #[derive(Clone, Copy)]
@@ -309,6 +309,18 @@ fn an_agent_that_asks_for_no_more_than_the_link_takes_does_not_hide_it() {
         });
     }
     assert!(regulator.effort().level > Some(9), "{:?}", regulator.effort());
+}
+
+#[test]
+fn nobody_waits_for_bytes_that_were_miscounted() {
+    let mut regulator = Regulator::new(100 * MS, 1e6, 2);
+    let written =
+        Interval { elapsed: TICK, written: 5_000_000, sent: 50_000, ..Interval::default() };
+    regulator.handle_interval(&Interval { allowed_rate: 1e6, ..written });
+    assert!(regulator.has_ample(0));
+    let still = Interval { elapsed: TICK, allowed_rate: 1e6, ..Interval::default() };
+    (0..20).for_each(|_| regulator.handle_interval(&still));
+    assert!(!regulator.has_ample(0));
 }
 
 #[test]
