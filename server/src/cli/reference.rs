@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::not_yet::NOT_YET;
-use super::switch::{Group, Switch, TABLE, Takes};
+use super::switch::{Group, Switch, TABLE, Takes, Treatment};
 
 /// How the page is written anew.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p quicopy --lib switch_reference";
@@ -27,6 +27,26 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
   below SOURCE or DESTINATION, without wildcards.
 ";
 
+/// Where Robocopy's own documents leave it open, or what they say would lose data.
+const CHOICES: &str = "\
+## Where Robocopy's documents leave it open
+
+- `/IT`: attributes beside read-only, which Samba keeps in `user.DOSATTRIB`, are compared only under `/IT`, which sets them. To
+  read them takes a call for each file on both sides.
+- `/TIMFIX` sets times only on files that look the same, to the nanosecond. With the source's time any other file would look the
+  same to the next run, and would never be copied.
+- `/MAXAGE`, `/MINAGE` and the like: a file of that very moment is neither too old nor too new.
+- `/MOV`, `/MOVE`: of a link to a file that was followed the link goes, and what it leads to stays, unless it is moved under its
+  own name: then it goes once all its listed names are copied. What a link to a directory leads to is copied and stays, for it may
+  lie outside the source; the report says so once.
+- `/M` takes the mark for archiving from nothing that a link leads to.
+- `/SJ`: under a directory that the source lists as empty, nothing is extra at the destination: it may be a mount point, of which
+  nobody knows what it lacks.
+- `/CREATE` gives empty files the times, modes and attributes of the source's, and never replaces a file.
+- `/HARDLINKS`: the first name that takes part is copied, and the others become links to it. If the first fails, so do they.
+- `/SAVE` writes out what a switch implies, as Robocopy does: `/S /E /PURGE /MIR` for `/MIR`.
+";
+
 const NOT_YET_HEAD: &str = "\
 ## Not supported yet
 
@@ -41,6 +61,7 @@ fn page() -> String {
     let mut page =
         format!("<!-- Made from the table in server/src/cli. Do not edit: {UPDATE} -->\n\n{HEAD}");
     TABLE.iter().for_each(|group| section(&mut page, group));
+    write!(page, "\n{CHOICES}").expect("a String takes all");
     let names = NOT_YET.iter().map(|name| match name.strip_prefix("--") {
         Some(long) => format!("`--{}`", long.to_ascii_lowercase()),
         None => format!("`{name}`"),
@@ -64,7 +85,19 @@ fn section(page: &mut String, group: &Group) {
             }
             Takes::Nothing(_) | Takes::Value { .. } | Takes::List { .. } => cell(row.help),
         };
-        writeln!(page, "| {slash} | {long} | {default} | {help} |").expect("a String takes all");
+        let here = treated(row.treatment);
+        writeln!(page, "| {slash} | {long} | {default} | {help}{here} |")
+            .expect("a String takes all");
+    }
+}
+
+/// What a switch does that does not mean what it means to Robocopy.
+fn treated(treatment: Treatment) -> String {
+    match treatment {
+        Treatment::Native => String::new(),
+        Treatment::Translate(text) => format!(". Here: {}", cell(text)),
+        Treatment::Note(text) => format!(". Accepted, changes nothing: {}", cell(text)),
+        Treatment::Refuse(text) => format!(". Refused: {}", cell(text)),
     }
 }
 
