@@ -122,6 +122,26 @@ const DECISIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// What single switches do that their line has no room for.
+const CHOICES: &str = "\
+## In detail
+
+- `/IT`: attributes beside read-only, which Samba keeps in `user.DOSATTRIB`, are compared only under `/IT`, which sets them. To
+  read them takes a call for each file on both sides.
+- `/TIMFIX` sets times only on files that look the same, to the nanosecond. With the source's time any other file would look the
+  same to the next run, and would never be copied.
+- `/MAXAGE`, `/MINAGE` and the like: a file of that very moment is neither too old nor too new.
+- `/MOV`, `/MOVE`: of a link to a file that was followed the link goes, and what it leads to stays, unless it is moved under its
+  own name: then it goes once all its listed names are copied. What a link to a directory leads to is copied and stays, for it may
+  lie outside the source; the report says so once.
+- `/M` takes the mark for archiving from nothing that a link leads to.
+- `/SJ`: under a directory that the source lists as empty, nothing is extra at the destination: it may be a mount point, of which
+  nobody knows what it lacks.
+- `/CREATE` gives empty files the times, modes and attributes of the source's, and never replaces a file.
+- `/HARDLINKS`: the first name that takes part is copied, and the others become links to it. If the first fails, so do they.
+- `/SAVE` writes out what a switch implies, as Robocopy does: `/S /E /PURGE /MIR` for `/MIR`.
+";
+
 const NOT_YET_HEAD: &str = "\
 ## Not supported yet
 
@@ -141,6 +161,7 @@ fn page() -> String {
     for (open, here) in DECISIONS {
         writeln!(page, "| {open} | {here} |").expect("a String takes all");
     }
+    write!(page, "\n{CHOICES}").expect("a String takes all");
     let names = NOT_YET.iter().map(|name| match name.strip_prefix("--") {
         Some(long) => format!("`--{}`", long.to_ascii_lowercase()),
         None => format!("`{name}`"),

@@ -71,6 +71,18 @@ fn holes_stay_holes() {
 }
 
 #[test]
+fn holes_are_written_if_asked_for() {
+    let world = World::new("", "");
+    let sparse = File::create(world.source().join("sparse")).expect("a new file");
+    sparse.write_all_at(b"tail", 16 << 20).expect("room");
+    drop(sparse);
+    world.copy("/SPARSE:N").exits(&[1]);
+    world.share_now().must_equal(&world.source_now(), "the share");
+    let copied = fs::metadata(world.share().join("sparse")).expect("it was copied");
+    assert!(copied.blocks() * 512 >= 16 << 20, "{} bytes are allocated", copied.blocks() * 512);
+}
+
+#[test]
 fn sizes_at_the_borders_of_pieces_are_copied() {
     let sizes = ["0B", "1B", "4095B", "4096B", "1048575B", "1048576B", "1048577B", "5M"];
     let source: Vec<_> = sizes.iter().map(|size| format!("f{size} {size}")).collect();

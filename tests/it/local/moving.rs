@@ -16,16 +16,12 @@ fn check(source: &str, share: &str, switches: &str, code: i32, left: &str, after
 
 #[test]
 fn what_was_copied_is_deleted_and_what_was_skipped_is_not() {
-    check("a, b", "", "/MOV", 1, "", "a, b");
-    check("a", "a", "/MOV", 0, "a", "a");
-    check("a", "a", "/MOV /IS", 1, "", "a");
     check("a @20, b @10", "a @10, b @20", "/MOV /XO", 1, "b @10", "a @20, b @20");
 }
 
 #[test]
 fn directories_stay_or_go() {
     check("d/a", "", "/MOV /E", 1, "d/", "d/a");
-    check("d/a", "", "/MOVE /E", 1, "", "d/a");
     check("d/a, d/b", "d/b", "/MOVE /E", 1, "d/b", "d/a, d/b");
 }
 

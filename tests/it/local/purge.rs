@@ -5,56 +5,8 @@ use quicopy_tests::{tree::Snapshot, world::World};
 
 #[test]
 fn a_mirror_removes_what_the_source_no_longer_has() {
-    check("a", "a, x", "/PURGE", &[2], "a");
-    check("a", "a, old/y", "/MIR", &[2], "a").says("*EXTRA Dir");
     check("a", "a, old/deep/y, old/deep/z, old/e/", "/MIR", &[2], "a");
-    check("a", "a, ro 0444", "/MIR", &[2], "a");
     check("a", "a, d/ 0500, d/x", "/MIR", &[2], "a");
-}
-
-#[test]
-fn extras_that_are_ignored_stay() {
-    check("a", "a, old/y", "/MIR /XX", &[0, 2], "a, old/y");
-}
-
-#[test]
-fn an_excluded_name_protects_a_file() {
-    let kept = "a, keep.log @10";
-    check("a, keep.log @20", kept, "/MIR /XF *.log", &[0], kept);
-    check("a", "a, only.log", "/MIR /XF *.log", &[0, 2], "a, only.log");
-}
-
-#[test]
-fn an_excluded_name_protects_a_directory_at_every_depth() {
-    check("a", "a, .git/x", "/MIR /XD .git", &[0, 2], "a, .git/x");
-    check(".git/s", ".git/d", "/MIR /XD .git", &[0], ".git/d");
-    check("a", "a, old/.git/x, old/y", "/MIR /XD .git", &[2], "a, old/.git/x");
-    check("p/q", "p/q, other/q", "/MIR /XD {DST}/other", &[0, 2], "p/q, other/q");
-}
-
-#[test]
-fn file_patterns_bound_what_is_deleted() {
-    check("a.txt, b.log", "x.txt, y.log", "*.txt /PURGE", &[3], "a.txt, y.log");
-    check("a.txt, b.log", "x.txt, y.log", "*.txt /PURGE /X", &[3], "a.txt, y.log").says("y.log");
-    check("a.txt", "old/b.log", "*.txt /MIR", &[3], "a.txt");
-}
-
-#[test]
-fn limits_of_size_look_at_the_source_alone() {
-    check("big 100B", "big 50B", "/MIR /MAX:60", &[0], "big 50B");
-    check("a", "a, big 100B", "/MIR /MAX:60", &[2], "a");
-}
-
-#[test]
-fn without_recursion_directories_on_both_sides_are_left_alone() {
-    check("a, sub/", "a, sub/x", "/PURGE", &[0], "a, sub/x");
-    check("a", "a, sub/x", "/PURGE /LEV:1", &[0], "a, sub/x");
-}
-
-#[test]
-fn nothing_is_copied_and_extras_go() {
-    check("a", "x", "/NOCOPY /PURGE", &[2], "");
-    check("d/a", "y", "/NOCOPY /MIR", &[2], "d/");
 }
 
 #[test]
@@ -65,9 +17,7 @@ fn an_extra_link_is_removed_and_what_it_points_to_is_not() {
 
 #[test]
 fn an_empty_source_empties_nothing_unless_forced() {
-    check("", "a, d/b", "/MIR", &[16], "a, d/b");
     check("", "a, d/b", "/PURGE", &[16], "a, d/b");
-    check("", "a, d/b", "/MIR /FORCE", &[2], "");
     check("", "", "/MIR", &[0], "");
 }
 

@@ -47,7 +47,7 @@ macro_rules! tables {
     };
 }
 
-tables! { classes recursion purge filters moving network output jobs links sets }
+tables! { classes recursion purge filters moving network output jobs links sets contents }
 
 /// What became of the cases of a table.
 #[derive(Debug, Default)]

@@ -84,6 +84,8 @@ pub(super) enum More {
     Now(&'static str),
     /// `bare PATH`: this entry of the destination has no attributes of Windows.
     Bare(&'static str),
+    /// `linked PATH = OTHER`: at the destination both are names of one file; `apart PATH = OTHER`: of two.
+    Names { one: &'static str, other: &'static str, linked: bool },
     /// `private`: the program's own folder stays in the destination, for it holds something.
     Private,
     /// `takes N ms`: it takes at least as long.
@@ -186,7 +188,13 @@ fn more(text: &'static str) -> Option<More> {
         let (file, text) = rest.split_once(": ")?;
         Some(More::Write { file, text: unescaped(text), encoding })
     };
+    let names = |linked| {
+        let (one, other) = rest.split_once(" = ")?;
+        Some(More::Names { one, other, linked })
+    };
     Some(match word {
+        "linked" => names(true)?,
+        "apart" => names(false)?,
         "source" => More::Source(if rest == "-" { "" } else { rest }),
         "unreadable" => More::Unreadable(rest),
         "mount" => {

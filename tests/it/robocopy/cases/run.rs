@@ -250,6 +250,11 @@ impl Bench<'_> {
                 Ok(attributes) => Some(format!("{path} has attributes {attributes:#x}")),
                 Err(error) => Some(format!("{path}: {error}")),
             },
+            More::Names { one, other, linked } => {
+                let inode = |path| fs::metadata(there(path)).map(|meta| meta.ino()).ok();
+                let are_linked = inode(one) == inode(other);
+                (are_linked != *linked).then(|| format!("{one} and {other}: linked: {are_linked}"))
+            }
             More::TakesMs(ms) => {
                 (took < Duration::from_millis(*ms)).then(|| format!("it took only {took:?}"))
             }
