@@ -14,8 +14,8 @@ const TREE: &str = "big 160M, small, d/e 10K";
 const BIG: u64 = 160 << 20;
 /// When the fault comes: at least one checkpoint has been made by then, whatever is still on its way.
 const MIDDLE: u64 = 112 << 20;
-/// What is found again after it: all up to the checkpoint but the chunk that reaches beyond.
-const FOUND: u64 = CHECKPOINT_BYTES - CHUNK_BYTES_MAX as u64;
+/// What is found again after it: all up to the checkpoint but the chunks that reach into what had not arrived, on several streams.
+const FOUND: u64 = CHECKPOINT_BYTES - 4 * CHUNK_BYTES_MAX as u64;
 /// Bytes that a fault may cost beyond a checkpoint: what was on its way, and everything that is not content.
 const SLACK: u64 = 40 << 20;
 

@@ -8,4 +8,3 @@ mod monitor;
 mod random;
 mod scenarios;
 mod trouble;
-mod waiting;
