@@ -330,6 +330,9 @@ impl Job {
             }
         }
         let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
+        if self.setup.policy.list_only {
+            return Err(create(io::ErrorKind::NotFound.into()));
+        }
         let Some((parent, (_, name))) = folder.parent.as_ref().zip(folder.path.split_last()) else {
             return Err(create(io::ErrorKind::NotFound.into()));
         };

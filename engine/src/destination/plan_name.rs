@@ -1,6 +1,6 @@
 //! The name of a plan: a hash of all that a job would do, in the order in which it would do it.
 
-use quicopy_protocol::meta::{Entry, Timestamp};
+use quicopy_protocol::meta::{Entry, Kind, Timestamp};
 use quicopy_protocol::options::PlanId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{Action, DirState, FileClass, Verdict};
@@ -52,6 +52,19 @@ impl PlanName {
             self.byte(class_mark(verdict.class));
             self.bytes(dir.as_bytes());
             self.bytes(entry.name.as_bytes());
+            match &entry.kind {
+                Kind::File => self.byte(b'-'),
+                Kind::Directory => self.byte(b'/'),
+                Kind::Special => self.byte(b'|'),
+                Kind::Link { target } => {
+                    self.byte(b'@');
+                    self.bytes(target);
+                }
+                Kind::HardLink { first } => {
+                    self.byte(b'=');
+                    self.bytes(first.as_bytes());
+                }
+            }
             self.size_and_time(entry.meta.size_bytes, entry.meta.modified);
         }
     }

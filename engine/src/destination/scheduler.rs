@@ -1,5 +1,6 @@
 //! Puts entries in work: makes links, sets metadata, and asks for content, as far as the window allows.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{DirId, Kind, WantId};
 use quicopy_protocol::options::CopyMode;
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::{Basis, Origins, OutcomeResult};
 
 use super::checker::Checker;
@@ -24,7 +25,7 @@ use super::work::{Task, Work};
 use crate::commit::{Order, Place, Ready};
 use crate::compare::Present;
 use crate::disk::metadata::DosChange;
-use crate::disk::{DirHandle, DiskKind, MetaChange};
+use crate::disk::{DirHandle, DiskKind, MetaChange, Stat};
 use crate::fault::Fault;
 use crate::receive::Target;
 use crate::retry::RetryPolicy;
@@ -40,6 +41,8 @@ enum Linked {
     Already,
     /// It is not there, and the job only lists.
     WouldBe,
+    /// What it would be another name of is not there.
+    NoFirst,
 }
 
 /// Puts entries in work, one after the other.
@@ -121,6 +124,11 @@ impl<'a> Scheduler<'a> {
             (Task::Refuse(reason), _) => {
                 Err(Fault::lasting(Failure::new(Operation::CopyFile, 32, reason)))
             }
+            (Task::Copy(path), Kind::HardLink { .. })
+                if self.job.setup.policy.mode == CopyMode::CreateEmpty =>
+            {
+                self.create_empty(&work, path).map(Some)
+            }
             (Task::Copy(path) | Task::Check(path), Kind::HardLink { first }) => {
                 let Some(entry) = self.finisher.links().wait_for(first, entry) else { return };
                 return self.hard_link(entry, path, first);
@@ -169,9 +177,16 @@ impl<'a> Scheduler<'a> {
     fn restamp(&mut self, work: &Work) -> Result<Option<Ready>, Fault> {
         let dir = self.dir(work)?;
         self.look(work, &dir)?;
-        dir.set_meta(&work.entry.name, &self.change(work), None)
+        let name = &work.entry.name;
+        let ignored = dir
+            .set_meta(name, &self.change(work), None)
             .map_err(|error| Fault::of(Operation::ChangeAttributes, &error))?;
+        self.job.tell_ignored(&ignored);
         self.job.note_change();
+        // Its time may be another one now, within what the job forgives.
+        if let (Some(path), Ok(Some(stat))) = (work.path(), dir.stat(name)) {
+            self.job.remember(path, &stat);
+        }
         Ok(None)
     }
 
@@ -182,15 +197,20 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Makes a further name of the file at `first`, which is in place.
+    /// Makes a further name of the file at `first`, which is not in work any more.
     fn hard_link(&mut self, entry: Try, path: &RelPath, first: &RelPath) {
         let work = Arc::clone(&entry.work);
         let is_check = matches!(work.task, Task::Check(_));
         match self.make_hard_link(&work, path, first) {
             Ok(Linked::Ready(ready)) => self.finisher.ready(entry, ready, &self.commits),
-            // Both names are of one file already.
-            Ok(Linked::Already) if is_check => {
+            // Both names are of one file already, or there is nothing to compare the name with.
+            Ok(Linked::Already | Linked::NoFirst) if is_check => {
                 self.finisher.finish(work.id, OutcomeResult::Unchanged);
+            }
+            Ok(Linked::NoFirst) => {
+                let reason = format!("{first}, of which it is another name, is not in place");
+                let failure = Failure::new(Operation::CopyFile, 2, reason);
+                self.finisher.failed(entry, Fault::lasting(failure));
             }
             Ok(Linked::Already | Linked::WouldBe) => {
                 self.finisher.finish(work.id, OutcomeResult::Done(Origins::default()));
@@ -206,15 +226,10 @@ impl<'a> Scheduler<'a> {
         first: &RelPath,
     ) -> Result<Linked, Fault> {
         let fault = |error: std::io::Error| Fault::of(Operation::CopyFile, &error);
-        let missing = || {
-            let reason = format!("{first}, of which it is another name, is not in place");
-            Fault::lasting(Failure::new(Operation::CopyFile, 2, reason))
+        let Some((dir, name, found)) = self.first_name(work, first).map_err(fault)? else {
+            let list_only = self.job.setup.policy.list_only;
+            return Ok(if list_only { Linked::WouldBe } else { Linked::NoFirst });
         };
-        let (dir, name) = first.split_last().ok_or_else(missing)?;
-        let tree = self.job.tree().ok_or_else(missing)?;
-        let dir = tree.root.open_path(&dir).map_err(fault)?;
-        let found = dir.stat(&name).map_err(fault)?;
-        let found = found.filter(|stat| stat.kind == DiskKind::File).ok_or_else(missing)?;
         let is_linked =
             |there: &Present| (there.device, there.inode) == (found.device, found.inode);
         if work.present.as_ref().is_some_and(is_linked) {
@@ -226,6 +241,37 @@ impl<'a> Scheduler<'a> {
         let target = self.target(work, path)?;
         let ready = self.job.receiver().hard_link(target, &dir, &name, &found)?;
         Ok(Linked::Ready(Box::new(ready)))
+    }
+
+    /// The file at `first`, if it is what the source has under both names: not an older version that stayed, nor something that
+    /// the job may not touch.
+    fn first_name(
+        &self,
+        work: &Work,
+        first: &RelPath,
+    ) -> std::io::Result<Option<(DirHandle, Name, Stat)>> {
+        let (Some((above, name)), Some(tree)) = (first.split_last(), self.job.tree()) else {
+            return Ok(None);
+        };
+        let filter = &self.job.filter;
+        if first.names().any(|name| name.is_reserved())
+            || filter.dir_excluded(&above)
+            || filter.file_name_excluded(&above, &name)
+        {
+            return Ok(None);
+        }
+        let dir = match tree.root.open_path(&above) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let (setup, meta) = (&self.job.setup, &work.entry.meta);
+        let is_as_listed = |found: &Stat| {
+            found.kind == DiskKind::File
+                && found.size_bytes == meta.size_bytes
+                && setup.tolerances().compare(meta.modified, found.modified) == Ordering::Equal
+        };
+        let found = dir.stat(&name)?.filter(is_as_listed);
+        Ok(found.map(|found| (dir, name, found)))
     }
 
     fn link(&mut self, work: &Work, path: &RelPath, text: &[u8]) -> Result<Ready, Fault> {

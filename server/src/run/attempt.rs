@@ -1,6 +1,6 @@
 //! One attempt of a job: a link from hello to goodbye.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use quicopy_engine::send::Context;
 use quicopy_engine::source::{Source, StopFlag};
 use quicopy_protocol::link::{SenderLink, WireStats};
 use quicopy_protocol::message::{JobOpened, OpenJob};
+use quicopy_protocol::meta::EntryId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::session::SenderSession;
 use quicopy_protocol::version;
@@ -102,6 +103,7 @@ pub(super) fn run(
         standing,
         unfinished,
         changed_files: 0,
+        unverified: HashSet::new(),
     };
     let end = std::thread::scope(|scope| {
         scope.spawn(|| ending.guard(|| attempt.watch_for_stop()));
@@ -118,7 +120,7 @@ pub(super) fn run(
     });
     attempt.say_goodbye(&end);
 
-    let Books { accounts, moved, standing, unfinished, changed_files } = books;
+    let Books { accounts, moved, standing, unfinished, changed_files, .. } = books;
     let (counted, told) = accounts.finish();
     let mut carried = Carried { told, moved, standing, unfinished };
     for (entry, share) in attempt.meter.unfinished() {
@@ -150,6 +152,8 @@ pub(super) struct Books {
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
     pub(super) changed_files: u64,
+    /// Entries of a job that moves whose metadata alone is set: they stay at the source.
+    pub(super) unverified: HashSet<EntryId>,
 }
 
 impl Attempt<'_> {

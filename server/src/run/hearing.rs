@@ -6,9 +6,9 @@ use quicopy_engine::scan::ScannedEntry;
 use quicopy_engine::send::Lacking;
 use quicopy_engine::source::Gone;
 use quicopy_protocol::message::{Message, Outcomes, Plan};
-use quicopy_protocol::meta::Kind;
+use quicopy_protocol::meta::{EntryId, Kind};
 use quicopy_protocol::path::RelPath;
-use quicopy_protocol::verdict::OutcomeResult;
+use quicopy_protocol::verdict::{Action, OutcomeResult, Verdict};
 
 use super::attempt::{Attempt, Books, Setting};
 use super::ending::End;
@@ -79,6 +79,12 @@ impl Attempt<'_> {
         if mover.empties() {
             moved.planned(&offer.scanned, &plan.state);
         }
+        if mover.moves() {
+            let restamped =
+                plan.verdicts.iter().filter(|verdict| verdict.action == Action::Restamp);
+            let id = |verdict: &Verdict| EntryId { dir: plan.dir, index: verdict.index };
+            books.unverified.extend(restamped.map(id));
+        }
         for path in found {
             books.unfinished.remove(&path);
             if let Some(failure) = mover.spare() {
@@ -88,7 +94,7 @@ impl Attempt<'_> {
     }
 
     fn settle(&self, outcomes: Outcomes, books: &mut Books) {
-        let Setting { mover, resets_archive, relist, reporter, source, .. } = self.setting;
+        let Setting { mover, resets_archive, relist, reporter, source, open, .. } = self.setting;
         let tell = &mut |event| reporter.tell(event);
         for outcome in &outcomes.entries {
             let Some(offer) = self.offers.find(outcome.entry.dir) else { continue };
@@ -120,9 +126,15 @@ impl Attempt<'_> {
                 });
             });
             match &outcome.result {
+                // It would be copied: nothing is in place, and nothing may go for it.
+                OutcomeResult::Done(_) if open.policy.list_only => {}
                 OutcomeResult::Done(_) => {
                     if mover.empties() {
                         books.moved.copied(dir);
+                    }
+                    if books.unverified.remove(&outcome.entry) {
+                        // Nobody has compared its content.
+                        continue;
                     }
                     if mover.moves() && self.offers.has_other_name(&scanned.identity) {
                         books.standing.keep(path.clone(), scanned.clone());

@@ -9,7 +9,7 @@ use quicopy_engine::filter::Filter;
 use quicopy_engine::source::{Source, StopFlag};
 use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::message::{JobId, OpenJob, Origin};
-use quicopy_protocol::options::AttributeFilter;
+use quicopy_protocol::options::{AttributeFilter, Retry};
 use quicopy_protocol::path::RelPath;
 use tokio::runtime::Handle;
 
@@ -148,12 +148,14 @@ impl Run<'_> {
         course: &mut Course,
     ) -> Result<(), String> {
         let mut rehearsal = Course::default();
-        let policy = setting.open.policy.clone();
+        let (policy, relist) = (setting.open.policy.clone(), setting.relist);
         setting.open.policy.list_only = true;
+        // What changes meanwhile makes another plan, as it should.
+        setting.relist = Relist::new(Retry { retries: 0, ..policy.retry });
         self.reporter.rehearse(true);
         let ended = self.attempt(setting, dial, &mut rehearsal, &mut Carried::default());
         self.reporter.rehearse(false);
-        setting.open.policy = policy;
+        (setting.open.policy, setting.relist) = (policy, relist);
         dial.finish(rehearsal.sent_bytes());
         course.add_wire(&rehearsal);
         ended.map(drop)

@@ -205,6 +205,9 @@ impl Walk<'_> {
             (Action::Tweak, Some(Node::File(there))) => {
                 let tweaked = self.stamped(File { content: there.content, ..file.clone() });
                 destination.entries.insert(name.to_owned(), Node::File(tweaked));
+                self.code |= COPIED;
+                // Nobody has compared its content: it is not moved.
+                return false;
             }
             _ => {
                 let mut copy = self.stamped(file.clone());
