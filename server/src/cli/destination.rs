@@ -51,6 +51,9 @@ pub enum DestinationError {
     /// `C:` on a system without drives.
     #[error("this system has no drive letters")]
     DriveLetter,
+    /// One backslash at the beginning: what a shell leaves of two.
+    #[error(r"a shell has taken backslashes from it; write '\\HOST\Share' in single quotes")]
+    LostBackslash,
 }
 
 impl Destination {
@@ -74,6 +77,7 @@ impl Destination {
             [letter, b':', ..] if letter.is_ascii_alphabetic() => {
                 Err(DestinationError::DriveLetter)
             }
+            [b'\\', ..] => Err(DestinationError::LostBackslash),
             [b'~'] | [b'~', b'/', ..] => Ok(Self::Local(expand_home(bytes, home))),
             [b'/' | b'.' | b'~', ..] => Ok(Self::Local(typed.into())),
             _ if !bytes.contains(&b':') => Ok(Self::Local(typed.into())),
@@ -215,5 +219,6 @@ mod tests {
         }
         assert_eq!(parse(r"C:\data"), Err(DestinationError::DriveLetter));
         assert_eq!(parse("d:"), Err(DestinationError::DriveLetter));
+        assert_eq!(parse(r"\srvData$"), Err(DestinationError::LostBackslash));
     }
 }
