@@ -129,22 +129,24 @@ pub struct Fault {
     pub failure: Failure,
     /// Whether it is worth another try.
     pub outlook: Outlook,
+    /// Bytes that the destination is known to be short of.
+    pub lacking_bytes: Option<u64>,
 }
 
 impl Fault {
     /// What an error of the operating system means.
     pub fn of(operation: Operation, error: &io::Error) -> Self {
-        Self { failure: failure(operation, error), outlook: outlook(error) }
+        Self { failure: failure(operation, error), outlook: outlook(error), lacking_bytes: None }
     }
 
     /// What no other try will change.
     pub fn lasting(failure: Failure) -> Self {
-        Self { failure, outlook: Outlook::Lasting }
+        Self { failure, outlook: Outlook::Lasting, lacking_bytes: None }
     }
 
     /// What another try may change.
     pub fn passing(failure: Failure) -> Self {
-        Self { failure, outlook: Outlook::Passing }
+        Self { failure, outlook: Outlook::Passing, lacking_bytes: None }
     }
 }
 

@@ -172,10 +172,7 @@ impl Ready {
         }
         let Displaced { dir, name } = &self.from;
         let outcome = dir.rename(name, &self.dir, &self.name, mode);
-        let unknown = matches!(
-            outcome.as_ref().err().and_then(Errno::from_io_error),
-            Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
-        );
+        let unknown = outcome.as_ref().is_err_and(DirHandle::is_unknown_mode);
         match mode {
             RenameMode::Replace => outcome,
             // The look just before found nothing there; without the flag no more can be done.
@@ -205,11 +202,7 @@ impl Ready {
     fn step_aside(&mut self) -> io::Result<()> {
         let Displaced { dir, name } = &self.from;
         let aside = share::partial_name(Placement::Beside, &stem_of(name), SWAP);
-        self.dir.rename(&self.name, &self.dir, &aside, RenameMode::Replace)?;
-        if let Err(error) = dir.rename(name, &self.dir, &self.name, RenameMode::Replace) {
-            self.dir.rename(&aside, &self.dir, &self.name, RenameMode::Replace)?;
-            return Err(error);
-        }
+        self.dir.step_aside(&self.name, &aside, dir, name)?;
         self.displaced = Some(Displaced { dir: self.dir.clone(), name: aside });
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use quicopy_protocol::code::{Failure, Operation, RefusalCode};
-use quicopy_protocol::path::RelPath;
+use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
 use super::Refusal;
@@ -15,8 +15,9 @@ use super::job::Job;
 use super::listing::Listing;
 use super::presence;
 use crate::compare::Listed;
+use crate::disk::private::{PARTIAL, SWAP};
 use crate::disk::share::PARTIAL_AGE_MAX;
-use crate::disk::{DirHandle, DiskEntry, RenameMode, Share, Stat};
+use crate::disk::{DirHandle, DiskEntry, DiskKind, RenameMode, Share, Stat};
 use crate::fault::{self, DISK_FULL, Fault, Outlook};
 use crate::purge;
 use crate::retry::RetryPolicy;
@@ -130,14 +131,14 @@ impl<'a> Arrivals<'a> {
         act: impl Fn(&Self) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
         loop {
-            let Fault { failure, outlook } = match act(self) {
+            let Fault { failure, outlook, lacking_bytes } = match act(self) {
                 Ok(done) => {
                     self.retries.note_success();
                     return Ok(done);
                 }
                 Err(fault) => fault,
             };
-            if failure.windows_code == DISK_FULL && self.job.make_room(path, 0) {
+            if failure.windows_code == DISK_FULL && self.job.make_room(path, 0, lacking_bytes) {
                 continue;
             }
             let wait = match outlook {
@@ -196,26 +197,67 @@ impl<'a> Arrivals<'a> {
             return self.job.make_dir(&above, name).map_err(create);
         };
         let now = above.stat(name).map_err(create)?;
-        let same = now.as_ref().map(|stat| presence::present(&above, name, stat));
-        if same.as_ref() != Some(present) {
+        let now = now.as_ref().map(|stat| presence::present(&above, name, stat));
+        if !now.is_some_and(|now| present.is_unchanged(&now)) {
             return Err(Fault::lasting(presence::changed_meanwhile()));
+        }
+        if !self.job.can_delete_in(&above) {
+            return Err(Fault::lasting(out_of_reach()));
         }
         if child.keeps_old {
             keep_version(&above, name, present.modified.seconds).map_err(create)?;
         }
-        // The directory is made beside and the two change places, so that the name is never free.
-        let beside = presence::reserved_name(&self.job.setup.peer, &parent.path, name);
-        let made = self.job.make_dir(&above, &beside).map_err(create)?;
-        match above.rename(&beside, &above, name, RenameMode::Exchange) {
-            Ok(()) => {
-                self.job.put_aside(&above, &beside, path, Why::Deleted).map_err(create)?;
+        self.displace(parent, &above, path).map_err(create)
+    }
+
+    /// Makes a directory where a file or link stands. It is made beside and the two change places, so that the name is never
+    /// free; what stood there bears a name then that no sweep takes for garbage, until it is done away with.
+    fn displace(
+        &self,
+        parent: &Folder,
+        above: &DirHandle,
+        path: &RelPath,
+    ) -> io::Result<DirHandle> {
+        let (_, name) = path.split_last().expect("the root has no directory above it");
+        let reserved = |extension| {
+            presence::reserved_name(&self.job.setup.peer, &parent.path, &name, extension)
+        };
+        let aside = reserved(SWAP);
+        // An earlier try may have come no further than the exchange.
+        self.clear(above, &aside, path)?;
+        let made = self.job.make_dir(above, &aside)?;
+        match above.rename(&aside, above, &name, RenameMode::Exchange) {
+            Err(error) if DirHandle::is_unknown_mode(&error) => {
+                let coming = reserved(PARTIAL);
+                self.clear(above, &coming, path)?;
+                above.rename(&aside, above, &coming, RenameMode::Replace)?;
+                above.step_aside(&name, &aside, above, &coming)?;
             }
-            Err(_) => {
-                // No exchange on this file system: the file goes first.
-                self.job.put_aside(&above, name, path, Why::Deleted).map_err(create)?;
-                above.rename(&beside, &above, name, RenameMode::KeepOld).map_err(create)?;
-            }
+            exchanged => exchanged?,
+        }
+        // The directory is in its place, whatever becomes of the other.
+        if let Err(error) = self.job.put_aside(above, &aside, path, Why::Deleted) {
+            self.job.tell_left_aside(path, &aside, &error);
         }
         Ok(made)
     }
+
+    /// Frees a reserved name for a directory of ours: what else bears it stood at `path` before.
+    fn clear(&self, above: &DirHandle, reserved: &Name, path: &RelPath) -> io::Result<()> {
+        match above.stat(reserved)? {
+            Some(stat) if stat.kind != DiskKind::Directory => {
+                self.job.put_aside(above, reserved, path, Why::Deleted)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The failure of a directory in whose place a file stands that the trash cannot take.
+fn out_of_reach() -> Failure {
+    Failure::new(
+        Operation::CreateDirectory,
+        17,
+        "a file on another file system than the trash is not replaced by a directory",
+    )
 }

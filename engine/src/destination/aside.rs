@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::path::{Name, RelPath};
+use rustix::io::Errno;
 
 use super::event::Event;
 use super::job::Job;
@@ -58,21 +59,26 @@ impl Job {
         }
     }
 
-    /// Frees space for something in the directory `path`, as [`make_room_in`](Self::make_room_in).
-    pub(super) fn make_room(&self, path: &RelPath, bytes: u64) -> bool {
-        let Some(tree) = self.tree() else { return false };
+    /// Frees space for something of `size_bytes` in the directory `path` that found none, by giving up the oldest things in
+    /// the trash; says whether there is any more now. `lacking_bytes` is what it is short of, where that is known.
+    ///
+    /// No more is given up than is lacking, and nothing where that would not do, or is on another file system.
+    pub(super) fn make_room(
+        &self,
+        path: &RelPath,
+        size_bytes: u64,
+        lacking_bytes: Option<u64>,
+    ) -> bool {
+        let (Some(tree), Some(bin)) = (self.tree(), &self.bin) else { return false };
         let dir = std::iter::successors(Some(path.clone()), |path| Some(path.split_last()?.0))
             .find_map(|path| tree.root.open_path(&path).ok());
-        dir.is_some_and(|dir| self.make_room_in(&dir, bytes))
-    }
-
-    /// Frees space for something in a directory that found none, by giving up the oldest things in the trash; says whether
-    /// there is any more now. Another file system gains nothing by that.
-    pub(super) fn make_room_in(&self, dir: &DirHandle, bytes: u64) -> bool {
-        if !self.bin.as_ref().is_some_and(|bin| bin.takes_from(dir)) {
+        let Some(dir) = dir.filter(|dir| bin.takes_from(dir)) else { return false };
+        let Ok(space) = Space::of(&dir) else { return false };
+        let Some((needed, wanted)) = shortage(space.usable_bytes(), size_bytes, lacking_bytes)
+        else {
             return false;
-        }
-        match trash::give_back(&self.setup.share, bytes.max(ROOM_BYTES_MIN)) {
+        };
+        match trash::give_back(&self.setup.share, needed, wanted) {
             Ok(0) => false,
             Ok(freed) => {
                 self.tell(Event::Notice(format!(
@@ -101,31 +107,56 @@ impl Job {
         }
     }
 
+    /// Says that what something else took the place of could not be [put aside](Self::put_aside).
+    pub(super) fn tell_left_aside(&self, path: &RelPath, aside: &Name, error: &io::Error) {
+        self.tell(Event::Notice(format!(
+            "{path}: what stood there before could not be removed from beside it ({aside}): {error}"
+        )));
+    }
+
     /// Does away with what bears the name `aside` in `dir` and stood at `path` below the job's root until something else took
-    /// its place. Returns how many entries that were.
+    /// its place. What was deleted by that is counted.
     ///
     /// # Errors
-    /// It, or a part of it, stays under that name.
+    /// It, or a part of it, stays under that name; `EXDEV` where the trash does not reach.
     pub(super) fn put_aside(
         &self,
         dir: &DirHandle,
         aside: &Name,
         path: &RelPath,
         why: Why,
-    ) -> io::Result<u64> {
+    ) -> io::Result<()> {
         let bin = match why {
-            Why::Deleted => self.bin.as_ref().filter(|bin| bin.takes_from(dir)),
+            Why::Deleted => self.bin.as_ref(),
             Why::Overwritten => self.bin_of_versions(),
         };
-        let Some(bin) = bin else { return remove_whole(dir, aside) };
-        let path = self.setup.below_share(path).ok_or(io::ErrorKind::InvalidFilename)?;
-        let entries = trash::count(dir, aside)?;
-        bin.put_aside(dir, aside, &path, why)?;
+        let entries = match bin {
+            None => remove_whole(dir, aside)?,
+            // What is to be got back is not removed because it is hard to keep.
+            Some(bin) if !bin.takes_from(dir) => return Err(Errno::XDEV.into()),
+            Some(bin) => {
+                let path = self.setup.below_share(path).ok_or(io::ErrorKind::InvalidFilename)?;
+                let entries = trash::count(dir, aside)?;
+                bin.put_aside(dir, aside, &path, why)?;
+                entries
+            }
+        };
         if why == Why::Deleted {
-            self.note_trashed(entries);
+            self.note_displaced(entries);
+            if bin.is_some() {
+                self.note_trashed(entries);
+            }
         }
-        Ok(entries)
+        Ok(())
     }
+}
+
+/// How many bytes must be given up for something of `size_bytes`, and how many are in one go; `None` if space is not what it
+/// lacks.
+fn shortage(usable: u64, size_bytes: u64, lacking_bytes: Option<u64>) -> Option<(u64, u64)> {
+    let needed = lacking_bytes.unwrap_or(size_bytes.saturating_sub(usable));
+    let is_short = needed > 0 || usable < ROOM_BYTES_MIN;
+    is_short.then_some((needed, needed.max(ROOM_BYTES_MIN)))
 }
 
 /// Removes a file, or a directory with all that it holds. Never follows a link. Returns how many entries that were.
@@ -145,4 +176,27 @@ fn remove_whole(dir: &DirHandle, name: &Name) -> io::Result<u64> {
         dir.remove_file(name)?;
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trash_gives_up_what_is_lacking_and_not_what_is_free() {
+        let gib = 1 << 30;
+        assert_eq!(shortage(3 * gib, 5 * gib, None), Some((2 * gib, 2 * gib)));
+        assert_eq!(shortage(gib, gib + 1, None), Some((1, ROOM_BYTES_MIN)));
+        assert_eq!(shortage(0, 0, None), Some((0, ROOM_BYTES_MIN)));
+        assert_eq!(
+            shortage(5 * gib, 5 * gib, None),
+            None,
+            "something else is used up, such as a quota"
+        );
+        assert_eq!(
+            shortage(5 * gib, gib, Some(gib)),
+            Some((gib, gib)),
+            "others will take the rest"
+        );
+    }
 }

@@ -121,10 +121,10 @@ impl<'a> Finisher<'a> {
 
     /// An entry failed: it is tried again if that may help and tries are left.
     pub(super) fn failed(&self, mut entry: Try, fault: Fault) {
-        let Fault { mut failure, outlook } = fault;
+        let Fault { mut failure, outlook, lacking_bytes } = fault;
         if failure.windows_code == DISK_FULL && !self.job.stop.is_set() {
             let size_bytes = entry.work.entry.meta.size_bytes;
-            if self.job.make_room(&entry.work.folder.path, size_bytes) {
+            if self.job.make_room(&entry.work.folder.path, size_bytes, lacking_bytes) {
                 let _ = self.again.0.send((self.job.now(), entry));
                 return;
             }
@@ -172,16 +172,8 @@ impl<'a> Finisher<'a> {
                 true => Why::Deleted,
                 false => Why::Overwritten,
             };
-            let removed = self.job.put_aside(&dir, &name, path, why);
-            if let Ok(entries) = removed
-                && why == Why::Deleted
-            {
-                self.job.note_displaced(entries);
-            }
-            if let Err(error) = removed {
-                self.job.tell(Event::Notice(format!(
-                    "{path}: what stood there before could not be removed from beside it ({name}): {error}"
-                )));
+            if let Err(error) = self.job.put_aside(&dir, &name, path, why) {
+                self.job.tell_left_aside(path, &name, &error);
             }
         }
         self.job.tell_ignored(&ignored);

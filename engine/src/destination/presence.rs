@@ -45,15 +45,16 @@ pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>, reads_attributes: bo
     entries.into_iter().map(listed).collect()
 }
 
-/// A name beside a directory's entry that no sender can give: the same for the same entry, so that a next try finds it.
-pub(super) fn reserved_name(peer: &[u8; 32], dir: &RelPath, name: &Name) -> Name {
+/// A name beside a directory's entry that no sender can give: the same for the same entry and extension, so that a next try
+/// finds it.
+pub(super) fn reserved_name(peer: &[u8; 32], dir: &RelPath, name: &Name, extension: &str) -> Name {
     let hash = blake3::Hasher::new()
         .update(peer)
         .update(dir.as_bytes())
         .update(b"/")
         .update(name.as_bytes())
         .finalize();
-    Name::new(format!("{PARTIAL_PREFIX}{}.part", &hash.to_hex()[..32]).into_bytes())
+    Name::new(format!("{PARTIAL_PREFIX}{}.{extension}", &hash.to_hex()[..32]).into_bytes())
         .expect("a prefix and hexadecimal digits are a name")
 }
 

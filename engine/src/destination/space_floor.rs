@@ -15,6 +15,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Waits until a file of so many bytes fits above the floor. Says once for each pause that it waits.
 ///
+/// The trash gives nothing up for that: the floor is the sender's wish, what is in the trash is the destination's.
+///
 /// What is on its way already is not counted: the floor may be undercut by as much as the window of wishes holds.
 pub(super) fn wait_for_room(job: &Job, dir: &DirHandle, size_bytes: u64) {
     let Some(floor) = job.setup.policy.space_floor else { return };
@@ -24,9 +26,6 @@ pub(super) fn wait_for_room(job: &Job, dir: &DirHandle, size_bytes: u64) {
         let Ok(space) = Space::of(dir) else { return };
         if fits(space, floor, size_bytes) {
             return;
-        }
-        if job.make_room_in(dir, size_bytes) {
-            continue;
         }
         if !std::mem::replace(&mut is_told, true) {
             job.tell(Event::Notice(format!(

@@ -295,6 +295,31 @@ impl DirHandle {
         let (from, to) = (from.as_bytes(), to.as_bytes());
         Ok(rustix::fs::renameat_with(self, from, into, to, flags)?)
     }
+
+    /// Whether a [`rename`](Self::rename) failed because the file system does not know its mode.
+    pub(crate) fn is_unknown_mode(error: &io::Error) -> bool {
+        matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))
+    }
+
+    /// The exchange of a file system that knows none: what is called `to` in this directory moves to the name `aside` first,
+    /// and back if what is called `name` in `from` cannot follow.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename); everything has its old name then, as far as the file system lets it.
+    pub(crate) fn step_aside(
+        &self,
+        to: &Name,
+        aside: &Name,
+        from: &Self,
+        name: &Name,
+    ) -> io::Result<()> {
+        self.rename(to, self, aside, RenameMode::Replace)?;
+        if let Err(error) = from.rename(name, self, to, RenameMode::Replace) {
+            self.rename(aside, self, to, RenameMode::Replace)?;
+            return Err(error);
+        }
+        Ok(())
+    }
 }
 
 impl AsFd for DirHandle {
@@ -311,6 +336,22 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use crate::disk::{MetaChange, Share};
+
+    #[test]
+    fn without_an_exchange_the_old_steps_aside_and_back_if_the_new_cannot_follow() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("to"), "old").unwrap();
+        let share = Share::open(temp.path()).unwrap();
+        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
+        let step =
+            || share.root().step_aside(&name("to"), &name("aside"), share.root(), &name("new"));
+        assert_eq!(step().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(fs::read_to_string(temp.path().join("to")).unwrap(), "old");
+        fs::create_dir(temp.path().join("new")).unwrap();
+        step().unwrap();
+        assert!(temp.path().join("to").is_dir());
+        assert_eq!(fs::read_to_string(temp.path().join("aside")).unwrap(), "old");
+    }
 
     fn name(text: &str) -> Name {
         Name::new(text.as_bytes()).unwrap()

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::directory::{DirHandle, DiskEntry, NewDirMode, Placement};
 use super::identity::ID_VERSION;
 use super::metadata::MetaChange;
-use super::private::{PrivateDir, TEMP, is_older, own_name};
+use super::private::{PrivateDir, SWAP, TEMP, is_older, own_name};
 use super::stat::DiskKind;
 
 /// How long an interrupted file keeps what it has when no job comes back for it.
@@ -235,7 +235,7 @@ impl Share {
     }
 
     /// Removes what dead jobs left beside their targets in a directory just listed: reserved name, ours, regular, older than
-    /// `age_max`. Returns how many.
+    /// `age_max`. An old version that was displaced stays: it is no garbage. Returns how many.
     ///
     /// # Errors
     /// One of them cannot be removed.
@@ -250,6 +250,7 @@ impl Share {
             let ours = stat.kind == DiskKind::File || stat.kind == DiskKind::Link;
             if ours
                 && name.as_bytes().starts_with(PARTIAL_PREFIX.as_bytes())
+                && !is_displaced(name)
                 && stat.owner == rustix::process::geteuid().as_raw()
                 && is_older(stat.changed, now, age_max.as_secs())
             {
@@ -259,6 +260,12 @@ impl Share {
         }
         Ok(removed)
     }
+}
+
+/// Whether the name is that of an old version which something else took the place of.
+fn is_displaced(name: &Name) -> bool {
+    let stem = name.as_bytes().strip_suffix(SWAP.as_bytes());
+    stem.is_some_and(|stem| stem.ends_with(b"."))
 }
 
 /// Our own folder is nobody's destination.
@@ -312,7 +319,9 @@ mod tests {
     fn only_old_files_of_ours_under_a_reserved_name_are_swept_beside_targets() {
         let temp = tempfile::tempdir().unwrap();
         let share = Share::open(temp.path()).unwrap();
-        for name in [".~quicopy-0.part", "mine", ".~quicopy", ".~Quicopy-0.part"] {
+        for name in
+            [".~quicopy-0.part", ".~quicopy-0.swap", "mine", ".~quicopy", ".~Quicopy-0.part"]
+        {
             fs::write(temp.path().join(name), "").unwrap();
         }
         fs::create_dir(temp.path().join(".~quicopy-dir")).unwrap();
@@ -324,6 +333,6 @@ mod tests {
         };
         assert_eq!(sweep(later(60)), 0);
         assert_eq!(sweep(later(70)), 1);
-        assert_eq!(share.root().list().unwrap().len(), 4);
+        assert_eq!(share.root().list().unwrap().len(), 5);
     }
 }

@@ -146,9 +146,14 @@ impl ReceiveError {
 
 impl From<ReceiveError> for Fault {
     fn from(error: ReceiveError) -> Self {
-        match error.is_transient() {
+        let fault = match error.is_transient() {
             true => Self::passing(error.failure()),
             false => Self::lasting(error.failure()),
-        }
+        };
+        let lacking_bytes = match error {
+            ReceiveError::Full { lacking_bytes } => Some(lacking_bytes),
+            _ => None,
+        };
+        Self { lacking_bytes, ..fault }
     }
 }

@@ -91,13 +91,13 @@ impl Batch {
         let private = share.private().map_err(io::Error::other)?;
         let mut last = Errno::BUSY.into();
         for _ in 0..TRIES {
-            let made = open_or_make(private.dir(), &own_name(TRASH))
-                .and_then(|trash| open_or_make(&trash, &name.folder()))
-                .map(|dir| Self { name, dir })
-                .and_then(|batch| {
-                    let hold = batch.hold(Some(about))?;
-                    Ok(hold.map(|hold| (batch, hold)))
-                });
+            let made = open_or_make(private.dir(), &own_name(TRASH)).and_then(|trash| {
+                let batch = Self { name, dir: open_or_make(&trash, &name.folder())? };
+                let hold = batch.hold(Some(about))?;
+                // Whoever gave it up before it was held has taken it away, and has a folder that nobody lists.
+                let is_there = batch.is_still_in(&trash)?;
+                Ok(hold.filter(|_| is_there).map(|hold| (batch, hold)))
+            });
             match made {
                 Ok(Some(made)) => return Ok(made),
                 Ok(None) => {}
@@ -106,6 +106,12 @@ impl Batch {
             }
         }
         Err(last)
+    }
+
+    /// Whether its folder still bears its name: looked at while it is held, since it may be given up until then.
+    pub(super) fn is_still_in(&self, trash: &DirHandle) -> io::Result<bool> {
+        let own = self.dir.own_stat()?;
+        Ok(trash.stat(&self.name.folder())?.is_some_and(|found| found.is_same_inode(&own)))
     }
 
     /// What is written about it.

@@ -31,9 +31,9 @@ pub(super) struct Limits {
 
 /// Which of the batches are given up, by their place in the list, which begins with the oldest.
 ///
-/// Those with nothing left in them and those that are too old go. Then the oldest go until the rest fits; but the newest
-/// does not go for that, however large it is: what the last job deleted is what is most likely missed, and it takes no space
-/// that was free before. It goes, last of all, when the file system is short of space.
+/// Those with nothing left in them and those that are too old go. Then the oldest go until the rest fits; but those of the
+/// newest run do not go for that, however large they are: what the last job deleted is what is most likely missed, and it takes no
+/// space that was free before. They go, last of all, when the file system is short of space.
 pub(super) fn due(batches: &[Facts], limits: &Limits) -> Vec<usize> {
     let is_over = |batch: &Facts| {
         let end = batch.name.begun.saturating_add(i64::from(batch.days) * DAY);
@@ -41,9 +41,11 @@ pub(super) fn due(batches: &[Facts], limits: &Limits) -> Vec<usize> {
     };
     let mut total: u64 = batches.iter().map(|batch| batch.size.bytes).sum();
     let mut lacking = limits.lacking_bytes;
+    let run_of = |batch: &Facts| (batch.name.begun, batch.name.job);
+    let newest = batches.last().map(run_of);
     let mut due = Vec::new();
     for (at, batch) in batches.iter().enumerate() {
-        let is_newest = at + 1 == batches.len();
+        let is_newest = Some(run_of(batch)) == newest;
         let too_much = total > limits.capacity_bytes && !is_newest;
         if !batch.held && (is_over(batch) || too_much || lacking > 0) {
             due.push(at);
@@ -91,6 +93,18 @@ mod tests {
         check(&[(1, 40, ""), (3, 400, "")], 4, ROOMY, &[0]);
         check(&[(1, 400, "")], 4, ROOMY, &[]);
         check(&[(1, 40, "!"), (2, 40, ""), (3, 40, "")], 4, ROOMY, &[1]);
+    }
+
+    #[test]
+    fn all_batches_of_the_newest_run_stay() {
+        let batch = |begun, number| Facts {
+            name: BatchName { begun, job: [0; 16], number },
+            size: Size { bytes: 90, entries: 1 },
+            days: 7,
+            held: false,
+        };
+        let limits = Limits { now: None, capacity_bytes: 100, lacking_bytes: 0 };
+        assert_eq!(due(&[batch(1, 1), batch(2, 1), batch(2, 2)], &limits), [0]);
     }
 
     #[test]

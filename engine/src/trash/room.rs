@@ -78,22 +78,38 @@ pub fn sweep(share: &Share, rules: &Sweep) -> io::Result<Swept> {
     Ok(swept)
 }
 
-/// Gives up the oldest batches until `bytes` are free that were not, or none is left; returns how many.
+/// Gives up the oldest batches until `wanted` bytes are free that were not, or none is left; returns how many. Nothing is
+/// given up if all that can be is less than `needed`: it would be lost, and the space found lacking all the same.
 ///
 /// # Errors
-/// The trash cannot be read or written.
-pub fn give_back(share: &Share, bytes: u64) -> io::Result<u64> {
+/// The trash cannot be read, or nothing of it given up.
+pub fn give_back(share: &Share, needed: u64, wanted: u64) -> io::Result<u64> {
     let Some(trash) = batch::open(share)? else { return Ok(0) };
-    let limits = Limits { now: None, capacity_bytes: u64::MAX, lacking_bytes: bytes };
     let batches = facts(&trash, None)?;
+    let free_to_go = batches.iter().filter(|batch| !batch.held);
+    if free_to_go.map(|batch| batch.size.bytes).sum::<u64>() < needed {
+        return Ok(0);
+    }
+    let limits = Limits { now: None, capacity_bytes: u64::MAX, lacking_bytes: wanted.max(needed) };
     let mut freed = 0;
+    let mut outcome = Ok(());
     for at in due(&batches, &limits) {
-        if give_up(&trash, batches[at].name)? == GivenUp::Gone {
-            freed += batches[at].size.bytes;
+        match give_up(&trash, batches[at].name) {
+            Ok(GivenUp::Gone) => freed += batches[at].size.bytes,
+            Ok(GivenUp::Held) => {}
+            Err(error) => outcome = Err(error),
         }
     }
-    remove_gone(&trash, &mut u64::MAX.clone())?;
-    Ok(freed)
+    let mut entries_max = u64::MAX;
+    outcome = outcome.and(remove_gone(&trash, &mut entries_max));
+    match outcome {
+        Err(error) if freed == 0 => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "a part of what the trash gave up stays for now");
+            Ok(freed)
+        }
+        Ok(()) => Ok(freed),
+    }
 }
 
 /// What emptying came to.
@@ -122,7 +138,8 @@ pub fn empty(share: &Share, older: Duration, now: Timestamp) -> io::Result<Empti
             GivenUp::Held => emptied.held += 1,
         }
     }
-    remove_gone(&trash, &mut u64::MAX.clone())?;
+    let mut entries_max = u64::MAX;
+    remove_gone(&trash, &mut entries_max)?;
     tidy(share)?;
     Ok(emptied)
 }
@@ -217,19 +234,29 @@ enum GivenUp {
 fn give_up(trash: &DirHandle, name: BatchName) -> io::Result<GivenUp> {
     let Some(batch) = Batch::open(trash, name)? else { return Ok(GivenUp::Gone) };
     let Some(_hold) = batch.hold(None)? else { return Ok(GivenUp::Held) };
+    if !batch.is_still_in(trash)? {
+        return Ok(GivenUp::Held);
+    }
     let gone = own_name(&format!("{GONE}{name}"));
     super::bin::move_free(trash, &name.folder(), trash, &gone)?;
     Ok(GivenUp::Gone)
 }
 
-/// Removes what was given up, now or by a run that was killed over it; at most `left` entries.
+/// Removes what was given up, now or by a run that was killed over it; at most `left` entries. What cannot be removed
+/// keeps nothing else.
+///
+/// # Errors
+/// The last of them.
 fn remove_gone(trash: &DirHandle, left: &mut u64) -> io::Result<()> {
+    let mut outcome = Ok(());
     for entry in trash.list()? {
-        if entry.name.as_bytes().starts_with(GONE.as_bytes()) {
-            remove(trash, &entry.name, &entry.stat, left)?;
+        if entry.name.as_bytes().starts_with(GONE.as_bytes())
+            && let Err(error) = remove(trash, &entry.name, &entry.stat, left)
+        {
+            outcome = Err(error);
         }
     }
-    Ok(())
+    outcome
 }
 
 /// Removes an entry with all that it holds, as far as `left` goes; says whether it is gone. Never follows a link, never enters
@@ -244,11 +271,15 @@ fn remove(dir: &DirHandle, name: &Name, stat: &Stat, left: &mut u64) -> io::Resu
     if stat.kind == DiskKind::Directory {
         dir.let_owner_in(name, stat)?;
         let inner = dir.open_dir(name)?;
+        let mut outcome = Ok(());
         for entry in inner.list()? {
-            if !remove(&inner, &entry.name, &entry.stat, left)? {
-                return Ok(false);
+            match remove(&inner, &entry.name, &entry.stat, left) {
+                Ok(true) => {}
+                Ok(false) => return outcome.map(|()| false),
+                Err(error) => outcome = Err(error),
             }
         }
+        outcome?;
         dir.remove_dir(name)?;
     } else {
         dir.remove_file(name)?;

@@ -197,7 +197,7 @@ fn while_its_job_runs_a_batch_is_listed_and_left_alone() {
     assert_eq!(world.list(), "x");
     assert!(matches!(world.restore(&world.id_of("x"), None), Err(RestoreError::Gone(_))));
     assert_eq!(world.sweep(99), Swept::default());
-    assert_eq!(give_back(&world.share, 1).unwrap(), 0);
+    assert_eq!(give_back(&world.share, 1, 1).unwrap(), 0);
     let now = Timestamp { seconds: BEGUN + DAY, nanos: 0 };
     let emptied = empty(&world.share, Duration::ZERO, now).unwrap();
     assert_eq!((emptied.held, emptied.size.entries), (1, 0));
@@ -303,7 +303,9 @@ fn space_comes_from_the_oldest_batches_and_no_more_than_is_needed() {
     for (day, entry) in [(0, "aaaa"), (1, "bbbb"), (2, "cccc")] {
         world.delete(&world.bin(1, day), entry);
     }
-    assert_eq!(give_back(&world.share, 5).unwrap(), 8);
+    assert_eq!(give_back(&world.share, 13, 64).unwrap(), 0, "all of it would not do");
+    assert_eq!(world.list().split_whitespace().count(), 3);
+    assert_eq!(give_back(&world.share, 1, 5).unwrap(), 8);
     assert_eq!(world.list(), "cccc");
 }
 

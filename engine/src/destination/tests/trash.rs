@@ -123,14 +123,28 @@ fn what_changes_its_kind_leaves_the_old_in_the_trash() {
     let told = site.mirror(&source);
     assert_eq!(told.failed, [""; 0]);
     let done = told.done.unwrap();
-    assert_eq!(
-        (done.deleted, done.trashed),
-        (4, 5),
-        "the file too is in the trash, though none is lacking"
-    );
+    assert_eq!((done.deleted, done.trashed), (5, 5));
     assert_eq!(site.trash(), "a=4 d");
     assert_eq!(site.read("a").as_deref(), Some("file now"));
     assert!(site.path("d/f").exists());
+}
+
+#[test]
+fn an_earlier_try_leaves_nothing_that_keeps_a_directory_from_its_place() {
+    let mut site = Site::with_trash(&[("d", "file")]);
+    site.policy.classes.include_tweaked = true;
+    assert!(site.policy.compares_attributes(), "what only listings have is no change");
+    let name = Name::new(b"d".to_vec()).unwrap();
+    let aside = presence::reserved_name(&[7; 32], &RelPath::ROOT, &name, "swap");
+    let aside = site.path(std::str::from_utf8(aside.as_bytes()).unwrap());
+    std::fs::write(&aside, "earlier file").unwrap();
+    let told = site.mirror(&source(&[("", &[]), ("d", &[("f", "inside")])]));
+    assert_eq!(told.failed, [""; 0]);
+    assert_eq!(site.read("d/f").as_deref(), Some("inside"));
+    assert!(!aside.exists());
+    let done = told.done.unwrap();
+    assert_eq!((done.deleted, done.trashed), (2, 2));
+    assert_eq!(site.trash(), "d d");
 }
 
 #[test]
