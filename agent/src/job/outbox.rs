@@ -122,7 +122,7 @@ impl Outbox {
             Event::Want { want, entry, basis } => {
                 self.send(Want { want, entry, basis }.into()).await
             }
-            Event::Lack { want, runs, answered } => {
+            Event::Lack { want, runs, answered } if self.is_due(want, answered) => {
                 self.send(Lack { want, runs, answered }.into()).await
             }
             Event::Cancel(want) if self.may_arrive(want) => self.send(Cancel { want }.into()).await,
@@ -152,8 +152,12 @@ impl Outbox {
                 )
                 .await
             }
-            // Nothing is on its way that could be cancelled, or the batch has gathered it.
-            Event::Cancel(_) | Event::Outcome(..) | Event::Settled(_) | Event::Removed(_) => Ok(()),
+            // Nothing is on its way that could be cancelled, the list was answered at the job's end, or the batch has gathered it.
+            Event::Cancel(_)
+            | Event::Lack { .. }
+            | Event::Outcome(..)
+            | Event::Settled(_)
+            | Event::Removed(_) => Ok(()),
         }
     }
 }
@@ -165,13 +169,27 @@ impl Outbox {
         session.is_open(want) && !session.is_cancelled(want)
     }
 
+    /// Whether a list waits for this answer.
+    fn is_due(&self, want: WantId, answered: u32) -> bool {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.answer_due(want) == Some(answered)
+    }
+
     /// Waits until nothing more can arrive for a wish that was cancelled: only then is the job done on both sides. A job
     /// that is stopped does not wait.
     async fn hear_out(&self) -> Result<(), Closed> {
         loop {
-            let open = self.session.lock().unwrap_or_else(PoisonError::into_inner).open_wants();
+            let (open, unanswered) = {
+                let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+                (session.open_wants(), session.unanswered())
+            };
             if open == 0 {
                 return Ok(());
+            }
+            // The engine has left, and with it whoever would answer lists that come late.
+            if let Some(lack) = unanswered {
+                self.send(lack.into()).await?;
+                continue;
             }
             if self.verdict.is_closed() {
                 return Err(Closed);

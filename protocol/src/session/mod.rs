@@ -32,7 +32,7 @@ pub use violation::Violation;
 
 use crate::code::Failure;
 use crate::limits::CHUNK_LIST_AHEAD_MAX;
-use crate::message::{FileFailed, Goodbye, Hello, Lane, Message, OpenJob};
+use crate::message::{FileFailed, Goodbye, Hello, Lack, Lane, Message, OpenJob};
 use crate::meta::WantId;
 use crate::verdict::Basis;
 use crate::version::{Agreed, Role, negotiate};
@@ -150,6 +150,17 @@ impl AgentSession {
     /// [`LARGE_WANTS_MAX`](crate::limits::LARGE_WANTS_MAX).
     pub fn open_large_wants(&self) -> usize {
         self.0.wishes.large()
+    }
+
+    /// The answer to a chunk list that waits for one, by which none of its chunks is lacking: what is left to say of wishes that
+    /// nobody works on any more.
+    pub fn unanswered(&self) -> Option<Lack> {
+        self.0.wishes.unanswered()
+    }
+
+    /// How many chunks of a wish's file the next answer to a list must count; `None` if no list waits for one.
+    pub fn answer_due(&self, want: WantId) -> Option<u32> {
+        self.0.wishes.answer_due(want)
     }
 
     /// Whether something may still arrive for this wish.

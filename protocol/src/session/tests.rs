@@ -561,6 +561,19 @@ fn a_job_that_only_lists_may_compare_content_and_then_owes_what_it_found() {
 }
 
 #[test]
+fn lists_that_nobody_works_on_any_more_can_be_answered_all_the_same() {
+    let mut both = Both::running();
+    both.sender(listing(0, "", &["a", "b"])).agent(want(0, 0, Basis::Bytes));
+    assert_eq!(both.agent.unanswered(), None);
+    both.sender(list(0, 0, &[30, 20], false)).sender(list(0, 50, &[50], true));
+    assert_eq!(both.agent.unanswered(), Some(lack(0, &[], 2)));
+    both.agent(lack(0, &[], 2));
+    assert_eq!(both.agent.unanswered(), Some(lack(0, &[], 3)));
+    both.agent(lack(0, &[], 3)).sender(failed(0, 0));
+    assert_eq!((both.agent.unanswered(), both.agent.open_wants()), (None, 0));
+}
+
+#[test]
 fn content_stays_only_where_it_was_compared_or_fixed() {
     let stays = |index| Outcomes {
         entries: vec![Outcome { entry: at(0, index), result: OutcomeResult::Unchanged }],

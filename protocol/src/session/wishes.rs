@@ -132,6 +132,21 @@ impl Wishes {
         self.large
     }
 
+    /// The answer to the next list that waits for one, naming no chunk.
+    pub(super) fn unanswered(&self) -> Option<Lack> {
+        let mut open = self.open.keys();
+        open.find_map(|&want| {
+            Some(Lack { want, runs: Vec::new(), answered: self.answer_due(want)? })
+        })
+    }
+
+    /// How many chunks of a file are answered with the next answer that is due.
+    pub(super) fn answer_due(&self, want: WantId) -> Option<u32> {
+        let lists = self.open.get(&want)?.lists.as_ref()?;
+        let count = u32::try_from(lists.unanswered.front()?.len()).ok()?;
+        lists.answered.checked_add(count)
+    }
+
     pub(super) fn get(&self, want: WantId) -> Option<&Wish> {
         self.open.get(&want)
     }
