@@ -38,13 +38,12 @@ impl Claimed {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
 
-    /// Whether all of `length` bytes from `offset` on are claimed.
-    pub fn covers(&self, offset: u64, length: usize) -> bool {
+    /// Whether any of `length` bytes from `offset` on is claimed: then the others may well be there, too, for what is written
+    /// outlives a killed agent, and only its record lags behind.
+    pub fn touches(&self, offset: u64, length: usize) -> bool {
         let part = self.parts.partition_point(|part| part.end <= offset);
-        let end = offset.checked_add(length as u64);
-        self.parts
-            .get(part)
-            .is_some_and(|part| part.start <= offset && end.is_some_and(|end| end <= part.end))
+        let end = offset.saturating_add(length as u64);
+        self.parts.get(part).is_some_and(|part| part.start < end)
     }
 }
 
@@ -61,16 +60,23 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_cover_what_lies_across_them() {
+    fn a_chunk_is_touched_wherever_one_byte_of_it_is_claimed() {
         let claimed = claimed([(20, 10), (0, 10), (10, 10), (40, 10)]);
-        assert!(claimed.covers(5, 20) && claimed.covers(0, 30) && claimed.covers(40, 10));
-        assert!(!claimed.covers(25, 6) && !claimed.covers(35, 10) && !claimed.covers(40, 11));
+        assert_eq!(claimed.bytes(), 40);
+        for (offset, length) in
+            [(0, 30), (5, 20), (25, 10), (35, 6), (29, 1), (40, 10), (49, 9), (0, 60)]
+        {
+            assert!(claimed.touches(offset, length), "{length} bytes from {offset} on");
+        }
+        for (offset, length) in [(30, 10), (32, 3), (50, 1), (90, 10)] {
+            assert!(!claimed.touches(offset, length), "{length} bytes from {offset} on");
+        }
     }
 
     #[test]
-    fn a_claim_beyond_all_numbers_covers_nothing() {
+    fn a_claim_beyond_all_numbers_touches_nothing() {
         assert!(claimed([(u64::MAX, 1)]).is_empty());
-        assert!(!claimed([(0, 10)]).covers(u64::MAX, 1));
+        assert!(!claimed([(0, 10)]).touches(u64::MAX, 1));
     }
 
     proptest! {
@@ -82,8 +88,10 @@ mod tests {
             for &(offset, length) in &claims {
                 model[offset as usize..offset as usize + length as usize].fill(true);
             }
-            let expected = model[offset as usize..offset as usize + length].iter().all(|there| *there);
-            prop_assert_eq!(claimed(claims).covers(offset, length), expected);
+            let expected = model[offset as usize..offset as usize + length].contains(&true);
+            let claimed = claimed(claims);
+            prop_assert_eq!(claimed.touches(offset, length), expected);
+            prop_assert_eq!(claimed.bytes(), model.iter().filter(|there| **there).count() as u64);
         }
     }
 }

@@ -148,7 +148,7 @@ impl Large {
         Ok(lacking)
     }
 
-    /// Takes a chunk from where it stands in the partial, if an earlier try claims it to be there and it is.
+    /// Takes a chunk from where it stands in the partial, if an earlier try claims some of it to be there and all of it is.
     fn resume(
         &mut self,
         offset: u64,
@@ -156,7 +156,7 @@ impl Large {
         buffer: &mut [u8],
     ) -> Result<bool, ReceiveError> {
         // A part that cannot be read back is as good as absent: it is written anew.
-        if !self.partial.claimed.covers(offset, buffer.len())
+        if !self.partial.claimed.touches(offset, buffer.len())
             || self.partial.file.read_exact_at(buffer, offset).is_err()
             || Digest::of(buffer) != digest
         {

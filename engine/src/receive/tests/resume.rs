@@ -62,6 +62,35 @@ fn after_a_kill_what_a_checkpoint_recorded_is_not_sent_again() {
 }
 
 #[test]
+fn after_a_kill_a_chunk_that_was_recorded_in_part_is_found_if_it_is_whole() {
+    let content = noise(8, 3 * MIB);
+    let mut world = World::new();
+    world.begin(0, world.target("a", content.len()));
+    let block = |at: usize| &content[at * PART..(at + 1) * PART];
+    world.chunk(0, 0, block(0)).unwrap();
+    world.now += CHECKPOINT_INTERVAL;
+    world.chunk(0, PART, block(1)).unwrap();
+    world.chunk(0, 2 * PART, block(2)).unwrap();
+    let recorded = 2 * PART;
+    let mut found = 0;
+    for chunk in cut(Params::from_average(64 << 10).unwrap(), &content) {
+        if found < recorded {
+            found += chunk.len();
+        }
+    }
+    assert!(
+        (recorded + 1..3 * PART).contains(&found),
+        "{found}: no chunk lies across the record's end"
+    );
+    let world = world.killed();
+    assert_eq!(world.begin(0, world.target("a", content.len())), Basis::Bytes);
+    let (sent, ready) = world.send_lacking(0, &content);
+    assert_eq!(sent, content.len() - found);
+    world.commit(ready);
+    assert_eq!(world.read("a"), content);
+}
+
+#[test]
 fn what_no_record_claims_is_swept_when_the_share_is_used_again() {
     let world = World::new();
     world.begin(0, world.target("a", 2 * MIB));
