@@ -10,10 +10,11 @@ use quicopy_tests::{
     sites::CALL,
 };
 
-const TREE: &str = "big 160M, small, d/e 10K";
-const BIG: u64 = 160 << 20;
-/// When the fault comes: at least one checkpoint has been made by then, whatever is still on its way.
-const MIDDLE: u64 = 112 << 20;
+const TREE: &str = "big 240M, small, d/e 10K";
+const BIG: u64 = 240 << 20;
+/// When the fault comes: a checkpoint's worth is on record by then, even if the last checkpoint was made by time, and the next is
+/// almost due by bytes.
+const MIDDLE: u64 = 2 * CHECKPOINT_BYTES + SLACK;
 /// Bytes that a fault may cost beyond a checkpoint: what was on its way, and everything that is not content.
 const SLACK: u64 = 40 << 20;
 
@@ -74,7 +75,7 @@ fn a_source_that_changed_in_between_is_copied_as_it_is_now() {
     wait_for_the_middle(&sites);
     job.kill();
 
-    quicopy_tests::tree::build(&sites.world.source(), "big 150M #other @2000000000");
+    quicopy_tests::tree::build(&sites.world.source(), "big 230M #other @2000000000");
     let oracle = sites.oracle();
     oracle.after_rerun(&sites.run("/E /R:5 /W:1 --json"));
 }
