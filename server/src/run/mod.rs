@@ -75,13 +75,7 @@ pub fn run(
         None => run.once(None).1,
         Some(monitor) => monitor::run(&run, monitor),
     };
-    Ok(match reporter.log_failure() {
-        Some(error) => {
-            tracing::error!(%error, "the log could not be written to its end");
-            ExitCode::FATAL
-        }
-        None => exit_code,
-    })
+    Ok(if reporter.log_is_whole() { exit_code } else { ExitCode::FATAL })
 }
 
 /// Waits until the user asks to stop.
