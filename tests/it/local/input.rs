@@ -73,6 +73,20 @@ fn a_job_file_is_a_file_and_nothing_is_waited_for() {
 }
 
 #[test]
+fn garbage_in_a_job_file_is_quoted_in_part() {
+    let world = World::new("a", "");
+    let job = world.folder().join("garbage.rcj");
+    for garbage in
+        [vec![b'x'; 1 << 19], vec![0x1b; 1 << 19], [b"/R:", &[b'9'; 1 << 19][..]].concat()]
+    {
+        fs::write(&job, garbage).expect("a job file");
+        let finished = world.copy(&format!("/JOB:{}", job.display()));
+        finished.exits(&[16]).says("Invalid Job File, Line #1").hides("\u{1b}[");
+        assert!(finished.stderr.len() < 4096, "{} bytes", finished.stderr.len());
+    }
+}
+
+#[test]
 fn a_file_pattern_is_no_path() {
     refuses("sub/x.txt", "sub/x.txt");
     refuses("sub\\x.txt", "sub\\x.txt");
