@@ -27,6 +27,26 @@ impl Display for Escaped<'_> {
     }
 }
 
+/// Shows the beginning of what a user typed or a file holds, as [`Escaped`] does, and `...` for what is longer than a
+/// line should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(pub &'a [u8]);
+
+/// Bytes that are quoted: a few lines of a terminal, even if each of them is escaped.
+const QUOTED_BYTES_MAX: usize = 200;
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= QUOTED_BYTES_MAX {
+            return Escaped(self.0).fmt(f);
+        }
+        // A character has at most four bytes, of which all but the first begin with these bits.
+        let begins = |&end: &usize| self.0[end] & 0b1100_0000 != 0b1000_0000;
+        let end = (QUOTED_BYTES_MAX - 3..=QUOTED_BYTES_MAX).rev().find(begins);
+        write!(f, "{}...", Escaped(&self.0[..end.unwrap_or(QUOTED_BYTES_MAX)]))
+    }
+}
+
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
@@ -75,6 +95,18 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_show_their_value() {
         check(b"\xff\xfea\xed\xa0\x80", "\\xff\\xfea\\xed\\xa0\\x80");
+    }
+
+    #[test]
+    fn a_quotation_has_an_end_between_two_characters() {
+        let check =
+            |text: &str, shown: &str| assert_eq!(Quoted(text.as_bytes()).to_string(), shown);
+        let long = "x".repeat(QUOTED_BYTES_MAX);
+        check(&long, &long);
+        check(&format!("{long}y"), &format!("{long}..."));
+        check(&format!("{}ü", &long[1..]), &format!("{}...", &long[1..]));
+        check(&format!("{}\u{10ffff}", &long[1..]), &format!("{}...", &long[1..]));
+        assert_eq!(Quoted(&[0x80; 300]).to_string(), "\\x80".repeat(QUOTED_BYTES_MAX) + "...");
     }
 
     #[test]

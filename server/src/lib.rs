@@ -13,5 +13,6 @@ pub mod history;
 pub mod job_file;
 pub mod pair;
 pub mod paths;
+pub mod regular_file;
 pub mod report;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use anyhow::Context;
 use quicopy::cli::{self, Command, FileToWrite, Surroundings, Then, TokenFrom, UsageError};
 use quicopy::config::Config;
 use quicopy::paths::{self, Environment, StateDir};
-use quicopy::{history, job_file, pair, report};
+use quicopy::{history, job_file, pair, regular_file, report};
 use quicopy_engine::source::StopFlag;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -49,7 +49,7 @@ fn run(args: &[OsString]) -> anyhow::Result<u8> {
         now: &jiff::Zoned::now(),
         reads_all: reads_all(),
         exists: &|path| path.symlink_metadata().is_ok(),
-        read: &read_job_file,
+        read: &|path| regular_file::read(path, job_file::BYTES_MAX),
         config: &|option| Config::load(paths::config_dir(option, &environment, &cwd)),
     };
     match cli::parse(args, surroundings) {
@@ -136,15 +136,6 @@ fn dispatch(command: Command, environment: &Environment, cwd: &Path) -> anyhow::
 fn reads_all() -> bool {
     let all = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE;
     capabilities(None).is_ok_and(|own| own.effective.intersects(all))
-}
-
-fn read_job_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    File::open(path)?.take(job_file::BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > job_file::BYTES_MAX {
-        return Err(io::Error::other(format!("it is over {} bytes long", job_file::BYTES_MAX)));
-    }
-    Ok(bytes)
 }
 
 /// Writes a job file, or the defaults of `/REG`, in place of an older one.

@@ -44,11 +44,10 @@ fn settings() -> impl Strategy<Value = Settings> {
     let estimate = (any::<u64>(), nanos(), prop_oneof![0.0..1.0, Just(f64::NAN), Just(2.0)])
         .prop_map(|(rate, rtt, loss)| Estimate { rate, min_rtt: Duration::from_nanos(rtt), loss });
     (policy, proptest::option::of(any::<u64>()), proptest::option::of(estimate)).prop_map(
-        |(policy, rate_max, remembered)| Settings {
-            policy,
-            rate_max,
-            remembered,
-            ..Settings::default()
+        |(policy, rate_max, remembered)| {
+            let settings = Settings { policy, remembered, ..Settings::default() };
+            settings.gauge.set_rate_max(rate_max);
+            settings
         },
     )
 }

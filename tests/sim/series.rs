@@ -72,7 +72,8 @@ fn series() {
                 }
             });
             let rate_max = var("CAP", "").parse::<f64>().ok().map(|mbit| (mbit * 1.25e5) as u64);
-            let settings = Settings { policy, remembered, rate_max, ..Settings::default() };
+            let settings = Settings { policy, remembered, ..Settings::default() };
+            settings.gauge.set_rate_max(rate_max);
             Box::new(Controller::new(settings, 1452))
         };
         match kind {

@@ -117,7 +117,8 @@ fn a_line_of_ones_own_is_full_after_a_round_trip() {
 
 #[test]
 fn a_cap_is_kept() {
-    let settings = Settings { rate_max: Some(50 * 125_000), ..Settings::default() };
+    let settings = Settings::default();
+    settings.gauge.set_rate_max(Some(50 * 125_000));
     let world = Scene::new(100, 100, 1.0).run(settings, 1, 6.0);
     let rate = world.records[0].rate_bps(1.0, 6.0);
     assert!((46e6..=50e6).contains(&rate), "{:.1} Mbit/s", rate * 1e-6);

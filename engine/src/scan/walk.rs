@@ -244,7 +244,8 @@ impl<'a> Walk<'a> {
         self.read_attributes(&dir, &mut scanned);
         let Scan { filter, policy, .. } = self.scan;
         let lists_attributes = policy.lists_attributes();
-        let judge = Judge { filter, selection: &policy.selection, lists_attributes };
+        let left_out = self.scan.source.left_out();
+        let judge = Judge { filter, selection: &policy.selection, lists_attributes, left_out };
         let is_within = |identity: &Identity| dir.is_within(identity);
         let device = dir.identity().device;
         let here = Here { path, depth: path.depth(), device, is_within: &is_within };

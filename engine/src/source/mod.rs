@@ -41,6 +41,7 @@ use crate::fault;
 pub struct Source {
     root: Arc<Directory>,
     links: Links,
+    left_out: Option<Identity>,
 }
 
 /// Why a folder cannot be copied from.
@@ -68,7 +69,13 @@ impl Source {
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
         let follows_none = links.recreate || (links.exclude_dirs && links.exclude_files);
         let links = if follows_none { Links::Refuse } else { Links::Follow };
-        Ok(Self { root: Arc::new(Directory::root(handle)?), links })
+        Ok(Self { root: Arc::new(Directory::root(handle)?), links, left_out: None })
+    }
+
+    /// The same folder without one file, by whatever names and links it is found there. A scan lists it as left out by name.
+    #[must_use]
+    pub fn without(self, file: Option<Identity>) -> Self {
+        Self { left_out: file, ..self }
     }
 
     /// What the root folder was when it was opened.
@@ -104,6 +111,10 @@ impl Source {
     /// Whether the root's file system can keep DOS attributes: as user attributes, which some have not, or are mounted without.
     pub fn keeps_attributes(&self) -> bool {
         attributes::keeps_dos_attributes(&*self.root)
+    }
+
+    pub(crate) fn left_out(&self) -> Option<Identity> {
+        self.left_out
     }
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {

@@ -16,7 +16,7 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// Caps the rate from now on, in bytes of UDP payload a second; `None` for no cap but that of the settings.
+    /// Caps the rate from now on, in bytes of UDP payload a second; `None` for no cap.
     ///
     /// The next packet heeds it. The controller alone exceeds a low cap on short round trips, since no window is smaller than four
     /// packets; the transport keeps any, but for bursts of 100 ms of it or four packets.

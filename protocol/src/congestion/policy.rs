@@ -33,11 +33,8 @@ pub struct Estimate {
 pub struct Settings {
     /// How much of the link to take.
     pub policy: Policy,
-    /// Bytes of UDP payload a second not to exceed in a round trip; [`Gauge::set_rate_max`] caps while the connection runs.
-    /// Within the round trip quinn's pacer may be a quarter faster.
-    pub rate_max: Option<u64>,
     /// What an earlier connection to this peer learned.
     pub remembered: Option<Estimate>,
-    /// Where the controller shows what it knows, and finds it again when the path changes.
+    /// Where the controller shows what it knows, and finds it again when the path changes. It also caps the rate.
     pub gauge: Arc<Gauge>,
 }

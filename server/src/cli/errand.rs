@@ -58,9 +58,8 @@ pub(super) fn of(raw: RawOptions, surroundings: &Surroundings<'_>) -> Result<Com
 }
 
 fn job_file(saved: &Saved, folders: Folders<'_>) -> Result<(PathBuf, String), UsageError> {
-    let Surroundings { cwd, user, now, .. } = *folders.surroundings;
-    let typed = folders.file(&saved.path).map_err(ResolveError::Folder)?;
-    let path = job_file::file_to_save(&typed, cwd);
+    let Surroundings { user, now, .. } = *folders.surroundings;
+    let path = folders.job_to_save(&saved.path).map_err(ResolveError::Folder)?;
     let folder = |typed: &Option<_>| typed.as_deref().map(|typed| folders.saved(typed));
     let (source, destination) = (folder(&saved.source), folder(&saved.destination));
     let contents = Contents {

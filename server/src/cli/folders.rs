@@ -10,6 +10,7 @@ use super::Surroundings;
 use super::destination::{Destination, DestinationError};
 use super::rules::clean;
 use crate::config::{Config, WindowsPath};
+use crate::job_file;
 
 /// Why a path leads nowhere.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -92,6 +93,11 @@ impl Folders<'_> {
             Some(Destination::Local(path)) => Ok(path),
             Some(Destination::Remote(_)) | None => Err(self.unmapped(path)),
         }
+    }
+
+    /// The file that `/SAVE` writes.
+    pub(super) fn job_to_save(&self, typed: &Path) -> Result<PathBuf, FolderError> {
+        Ok(job_file::file_to_save(&self.file(typed)?, self.surroundings.cwd))
     }
 
     /// An item of a list, as it is written without Windows' paths. `destination` is the job's, as typed and as it was read.

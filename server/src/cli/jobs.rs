@@ -157,6 +157,7 @@ fn after_save_the_job_runs_unless_quit_is_given() {
     let quit = parse_with("src dst /MIR /SAVE:j /QUIT", &[]).unwrap();
     let Command::Copy { then: Then::Show { header, .. }, .. } = quit else { panic!() };
     assert_eq!((&*header.source, &*header.destination), ("/home/ann/src/", "/home/ann/dst/"));
+    assert_eq!(header.job_files, ["/home/ann/j.RCJ"], "the header names the file that is written");
     let none = parse_with("/QUIT", &[]).unwrap();
     let Command::Copy { first, then: Then::Show { header, .. } } = none else { panic!() };
     assert!(first.is_empty() && header.source.is_empty() && header.destination.is_empty());

@@ -13,7 +13,7 @@ pub(super) const GROUP: Group = Group {
             "/LOG",
             "FILE",
             "log",
-            "Write the report to FILE, in place of an older one",
+            "Write the report to FILE, in place of an older one; it is no file of its own job",
             |raw, value| set_log(raw, value, LogMode::Overwrite, LogEncoding::Utf8),
         ),
         Switch::value(

@@ -56,7 +56,7 @@ use std::sync::LazyLock;
 use clap::ArgMatches;
 use clap_complete::Shell;
 use jiff::Zoned;
-use quicopy_protocol::text::Escaped;
+use quicopy_protocol::text::{Escaped, Quoted};
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use ages::Age;
@@ -173,7 +173,7 @@ pub enum TokenFrom {
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// A parameter that is nothing, or has a wrong value.
-    #[error("ERROR : Invalid Parameter #{number} : \"{}\"\n        {reason}", Escaped(text.as_bytes()))]
+    #[error("ERROR : Invalid Parameter #{number} : \"{}\"\n        {reason}", Quoted(text.as_bytes()))]
     Invalid {
         /// Its place on the command line, from 1.
         number: usize,
@@ -183,7 +183,7 @@ pub enum UsageError {
         reason: String,
     },
     /// A line of a job file that is nothing, or has a wrong value.
-    #[error("ERROR : Invalid Job File, Line #{line} :\"{}\"\n        {} : {reason}", Escaped(text.as_bytes()), Escaped(file.as_os_str().as_bytes()))]
+    #[error("ERROR : Invalid Job File, Line #{line} :\"{}\"\n        {} : {reason}", Quoted(text.as_bytes()), Escaped(file.as_os_str().as_bytes()))]
     InvalidJob {
         /// The file.
         file: PathBuf,
@@ -203,7 +203,7 @@ pub enum UsageError {
         source: io::Error,
     },
     /// A switch of Robocopy's, or a planned one of ours, that is not built.
-    #[error("ERROR : Invalid Parameter #{number} : \"{}\" is not supported yet", Escaped(text.as_bytes()))]
+    #[error("ERROR : Invalid Parameter #{number} : \"{}\" is not supported yet", Quoted(text.as_bytes()))]
     NotYet {
         /// Its place on the command line, from 1.
         number: usize,
@@ -211,7 +211,7 @@ pub enum UsageError {
         text: OsString,
     },
     /// A long option with a wrong value.
-    #[error("ERROR : Invalid value \"{}\" of --{long}\n        it takes {wanted}", Escaped(value.as_bytes()))]
+    #[error("ERROR : Invalid value \"{}\" of --{long}\n        it takes {wanted}", Quoted(value.as_bytes()))]
     LongValue {
         /// The option's name.
         long: &'static str,
@@ -221,7 +221,7 @@ pub enum UsageError {
         wanted: BadValue,
     },
     /// An address of an agent that is none.
-    #[error("ERROR : \"{}\" is no address : {source}", Escaped(text.as_bytes()))]
+    #[error("ERROR : \"{}\" is no address : {source}", Quoted(text.as_bytes()))]
     Address {
         /// What was typed.
         text: String,

@@ -18,7 +18,7 @@ use super::destination::Destination;
 use super::echo::{self, Effective};
 use super::folders::{FolderError, Folders};
 use super::pace::{Pace, rate_of_gap};
-use super::raw::RawOptions;
+use super::raw::{RawOptions, Saved};
 use super::rules::{self, Converted, Roots, RuleError};
 use super::schedule::{Monitor, RunHours};
 use super::{Surroundings, ages, notices};
@@ -173,7 +173,7 @@ pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, Reso
         pace,
         link_policy: raw.link_policy.unwrap_or_default(),
         compression: raw.compression.unwrap_or_default(),
-        header: header(&raw, &effective, Some(&source), Some(&destination)),
+        header: header(&raw, folders, Some(&source), Some(&destination))?,
         report: ReportOptions {
             multi_threaded: raw.threads.is_some(),
             list_only: raw.list_only,
@@ -196,24 +196,30 @@ pub(super) fn header_of(
     let source = raw.source.as_deref().map(|typed| folders.source(typed)).transpose()?;
     let destination =
         raw.destination.as_deref().map(|typed| folders.destination(typed)).transpose()?;
-    let effective = Effective::of(raw, folders.config.retry);
-    Ok(header(raw, &effective, source.as_deref(), destination.as_ref()))
+    Ok(header(raw, folders, source.as_deref(), destination.as_ref())?)
+}
+
+/// The job files that are read, and those that are written, as they are found on this machine.
+fn job_files(raw: &RawOptions, folders: Folders<'_>) -> Result<Vec<String>, FolderError> {
+    let saved = |saved: &Saved| folders.job_to_save(&saved.path);
+    let saved: Vec<_> = raw.saves.iter().map(saved).collect::<Result<_, _>>()?;
+    let files = raw.job_files.iter().chain(&saved);
+    Ok(files.map(|file| shown(file.as_os_str()).to_string()).collect())
 }
 
 fn header(
     raw: &RawOptions,
-    effective: &Effective,
+    folders: Folders<'_>,
     source: Option<&Path>,
     destination: Option<&Destination>,
-) -> HeaderText {
-    let files =
-        [&raw.job_files[..], &raw.saves.iter().map(|saved| saved.path.clone()).collect::<Vec<_>>()];
-    HeaderText {
+) -> Result<HeaderText, FolderError> {
+    let effective = Effective::of(raw, folders.config.retry);
+    Ok(HeaderText {
         source: source
             .map(|path| with_slash(shown(path.as_os_str()).to_string()))
             .unwrap_or_default(),
         destination: destination.map(|to| with_slash(to.to_string())).unwrap_or_default(),
-        job_files: files.concat().iter().map(|file| shown(file.as_os_str()).to_string()).collect(),
+        job_files: job_files(raw, folders)?,
         files: if raw.include_files.is_empty() {
             vec!["*.*".to_owned()]
         } else {
@@ -221,8 +227,8 @@ fn header(
         },
         exclude_files: echo::shown(&raw.exclude_files),
         exclude_dirs: echo::shown(&raw.exclude_dirs),
-        options: echo::options_line(raw, effective),
-    }
+        options: echo::options_line(raw, &effective),
+    })
 }
 
 fn check_conflicts(raw: &RawOptions, reads_all: bool) -> Result<(), ResolveError> {

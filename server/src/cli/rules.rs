@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use quicopy_protocol::options::Rule;
 use quicopy_protocol::path::RelPath;
-use quicopy_protocol::text::Escaped;
+use quicopy_protocol::text::Quoted;
 
 /// The trees of a job as typed: what an item with a path in it may lie in.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +101,8 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
 }
 
-fn shown(item: &OsStr) -> Escaped<'_> {
-    Escaped(item.as_bytes())
+fn shown(item: &OsStr) -> Quoted<'_> {
+    Quoted(item.as_bytes())
 }
 
 fn trim_slashes(bytes: &[u8]) -> &[u8] {

@@ -5,17 +5,20 @@
 mod defaults;
 mod path_map;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use quicopy_protocol::options::Retry;
 use serde::Deserialize;
 
+use crate::regular_file;
 pub use path_map::{PathMap, WindowsPath};
 
 const FILE: &str = "sender.toml";
 const DEFAULTS_FILE: &str = "defaults.toml";
+
+/// More than any map of paths takes.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// The sender's configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -82,7 +85,11 @@ impl Config {
 }
 
 fn parse<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> Result<T, ConfigError> {
-    let text = match fs::read_to_string(path) {
+    let read = || {
+        String::from_utf8(regular_file::read(path, BYTES_MAX)?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    };
+    let text = match read() {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -97,6 +104,8 @@ fn parse<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Confi
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn load(sender: &str, defaults: &str) -> Result<Config, String> {

@@ -16,8 +16,10 @@ const BYTE_ORDER_MARK: [u8; 2] = [0xff, 0xfe];
 
 /// Why the log cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("ERROR {code} (0x{code:08X}) Opening Log File {}\n{reason}", Escaped(path.as_os_str().as_bytes()))]
+#[error("ERROR {code} (0x{code:08X}) {step} Log File {}\n{reason}", Escaped(path.as_os_str().as_bytes()))]
 pub struct LogError {
+    /// What failed: `Opening`, or `Writing` when it was open.
+    pub step: &'static str,
     /// The log.
     pub path: PathBuf,
     /// Windows error number that says the same.
@@ -27,20 +29,25 @@ pub struct LogError {
 }
 
 impl LogError {
-    fn system(path: &Path, error: &io::Error) -> Self {
+    fn opening(path: &Path, error: &io::Error) -> Self {
         let code = match error.kind() {
             // The file is made if it is missing, so it is the folder: 3, the path is not found.
             io::ErrorKind::NotFound => 3,
             _ => fault::windows_code(error),
         };
+        Self { code, step: "Opening", ..Self::writing(path, error) }
+    }
+
+    /// A log that was open takes no more, such as on a full disk.
+    pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
         let reason = error.to_string();
         let reason = reason.split(" (os error").next().unwrap_or(&reason).to_lowercase();
-        Self { path: path.to_owned(), code, reason }
+        Self { step: "Writing", path: path.to_owned(), code: fault::windows_code(error), reason }
     }
 
     /// 11: an attempt was made to load a file of an incorrect format.
     fn mixed(path: &Path, reason: &str) -> Self {
-        Self { path: path.to_owned(), code: 11, reason: reason.to_owned() }
+        Self { step: "Opening", path: path.to_owned(), code: 11, reason: reason.to_owned() }
     }
 }
 
@@ -49,7 +56,7 @@ impl LogError {
 /// # Errors
 /// It cannot be opened, or what it holds is in another encoding.
 pub(super) fn open(log: &LogFile) -> Result<(File, &'static [u8]), LogError> {
-    let failed = |error: io::Error| LogError::system(&log.path, &error);
+    let failed = |error: io::Error| LogError::opening(&log.path, &error);
     let mut options = OpenOptions::new();
     match log.mode {
         LogMode::Overwrite => options.write(true).create(true).truncate(true),

@@ -1,7 +1,8 @@
 //! Robocopy's report of a job: on the console, in a log, as JSON, and as progress.
 //!
 //! The run of a job tells a [`Report`] what happened, as [`ReportEvent`]s; each form is a function of those. Nothing
-//! here decides anything about a file. Standard output carries the report, standard error the progress.
+//! here decides anything about a file. Standard output carries the report, standard error the progress, and
+//! why there is no log.
 
 mod eta;
 mod event;
@@ -93,6 +94,9 @@ impl Report {
                 let (file, mark) = log::open(log)?;
                 let mut sink = Sink::new(file);
                 sink.write(mark);
+                if let Some(error) = sink.failure() {
+                    return Err(LogError::writing(&log.path, error));
+                }
                 Some(sink)
             }
             None => None,
@@ -115,7 +119,7 @@ impl Report {
         }
     }
 
-    /// Takes what happened, and when.
+    /// Takes what happened, and when. That the log takes no more is said on standard error, once.
     pub fn handle(&mut self, at: Timestamp, event: &ReportEvent) {
         if let Some(bars) = &mut self.bars {
             match event {
@@ -130,7 +134,17 @@ impl Report {
         let lines = self.order.pass(event, lines);
         let options = &self.text.options;
         if let (Some(sink), Some(log)) = (&mut self.log, &options.log) {
+            let was_whole = sink.failure().is_none();
             sink.write(&log.encoding.encode(&lines));
+            if was_whole && let Some(error) = sink.failure() {
+                let text = format!("{}\n", LogError::writing(&log.path, error));
+                // Nobody may be left to read that either.
+                let diagnose = || drop(io::stderr().lock().write_all(text.as_bytes()));
+                match &self.bars {
+                    Some(bars) => bars.suspend(diagnose),
+                    None => diagnose(),
+                }
+            }
         }
         let console = &mut self.console;
         show_status(&mut self.status, console, event, &lines);

@@ -19,6 +19,7 @@ use super::carried::Carried;
 use super::course::Course;
 use super::dial::Dial;
 use super::moving::Mover;
+use super::own_log;
 use super::reporter::Reporter;
 use super::throttle::Throttle;
 use crate::cli::Job;
@@ -163,7 +164,8 @@ impl Run<'_> {
 
     fn open_source(&self) -> Result<Source, String> {
         let Self { job, reporter, .. } = self;
-        Source::open(&job.source, job.policy.selection.links).map_err(|error| {
+        let opened = Source::open(&job.source, job.policy.selection.links);
+        opened.map(|source| source.without(own_log::identity(job))).map_err(|error| {
             let failure = error.failure();
             let reason = format!(
                 "{} {} : {}; nothing was changed",

@@ -6,7 +6,6 @@ use quicopy_engine::scan::{self, Scan, ScannedDir};
 use quicopy_engine::send::Closed;
 use quicopy_protocol::limits::{BATCH_BYTES_AIM, BATCH_ITEMS_MAX};
 use quicopy_protocol::message::{Listing, ListingState, ScanEnd};
-use quicopy_protocol::meta::{Entry, Kind};
 
 use super::attempt::Attempt;
 use super::ending::End;
@@ -55,9 +54,10 @@ impl Attempt<'_> {
             let mut bytes = 0;
             while let Some(entry) = entries.next_if(|entry| {
                 part.is_empty()
-                    || (part.len() < BATCH_ITEMS_MAX && bytes + weight(entry) <= BATCH_BYTES_AIM)
+                    || (part.len() < BATCH_ITEMS_MAX
+                        && bytes + entry.listed_bytes() <= BATCH_BYTES_AIM)
             }) {
-                bytes += weight(entry);
+                bytes += entry.listed_bytes();
                 part.push(entry.clone());
             }
             let is_last = entries.peek().is_none();
@@ -76,14 +76,4 @@ impl Attempt<'_> {
             is_first = false;
         }
     }
-}
-
-/// Bytes that an entry takes in a frame, at most.
-fn weight(entry: &Entry) -> usize {
-    let target = match &entry.kind {
-        Kind::Link { target } => target.len(),
-        Kind::HardLink { first } => first.as_bytes().len(),
-        Kind::File | Kind::Directory | Kind::Special => 0,
-    };
-    64 + entry.name.as_bytes().len() + target
 }

@@ -8,6 +8,7 @@
 //! - `attempts`: until one reaches the end; `course`: what they came to; `carried`: what one hands on to the next
 //! - `attempt`: one link from hello to goodbye, in its steps `opening`, `listing`, `hearing`, `parting`; `outlet`, `offers`,
 //!   `serving`, `progress`, `throttle`: its parts
+//! - `own_log`: the log, where it lies in one of the job's own trees
 //! - `ending`: why it ends, for all its threads; `reporter`, `rereading`, `silence`: what is said meanwhile; `moving`: `/MOV`, `/MOVE`
 //! - `outages`: how long there was no agent; pure
 //! - `accounts`, `counted`: from what the agent says to what the report shows; pure
@@ -34,6 +35,7 @@ mod offers;
 mod opening;
 mod outages;
 mod outlet;
+mod own_log;
 mod parting;
 mod progress;
 mod remote;
@@ -70,18 +72,13 @@ pub fn run(
     stop: &StopFlag,
 ) -> Result<ExitCode, LogError> {
     let reporter = Reporter::new(Report::open(job.report.clone(), job.header.clone())?);
+    let job = &own_log::leave_out(job.clone());
     let run = Run { job, state, runtime, stop, reporter: &reporter };
     let exit_code = match job.monitor {
         None => run.once(None).1,
         Some(monitor) => monitor::run(&run, monitor),
     };
-    Ok(match reporter.log_failure() {
-        Some(error) => {
-            tracing::error!(%error, "the log could not be written to its end");
-            ExitCode::FATAL
-        }
-        None => exit_code,
-    })
+    Ok(if reporter.log_is_whole() { exit_code } else { ExitCode::FATAL })
 }
 
 /// Waits until the user asks to stop.

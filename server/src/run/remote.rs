@@ -215,7 +215,6 @@ impl Remote {
             policy: self.way.policy,
             remembered: self.gauge.read().or(self.remembered),
             gauge: Arc::clone(&self.gauge),
-            ..Settings::default()
         }
     }
 

@@ -1,5 +1,10 @@
 //! What the user typed, right and wrong.
 
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+
 use super::check;
 use quicopy_tests::{tree::change_marks, world::World};
 
@@ -51,6 +56,34 @@ fn a_switch_that_cannot_be_obeyed_is_refused_and_not_passed_over() {
         refuses(switch, switch.split(':').next().unwrap_or(switch));
     }
     refuses("/JOB:x", "Opening Job File");
+}
+
+#[test]
+fn a_job_file_is_a_file_and_nothing_is_waited_for() {
+    let world = World::new("a", "");
+    let pipe = world.folder().join("pipe.rcj");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+    let folder = world.folder().join("site-a");
+    for (file, kind) in
+        [(pipe.as_path(), "a pipe"), (&folder, "a directory"), (Path::new("/dev/null"), "a device")]
+    {
+        let finished = world.copy(&format!("/JOB:{}", file.display()));
+        finished.exits(&[16]).says("Opening Job File").says(&file.display().to_string()).says(kind);
+    }
+}
+
+#[test]
+fn garbage_in_a_job_file_is_quoted_in_part() {
+    let world = World::new("a", "");
+    let job = world.folder().join("garbage.rcj");
+    for garbage in
+        [vec![b'x'; 1 << 19], vec![0x1b; 1 << 19], [b"/R:", &[b'9'; 1 << 19][..]].concat()]
+    {
+        fs::write(&job, garbage).expect("a job file");
+        let finished = world.copy(&format!("/JOB:{}", job.display()));
+        finished.exits(&[16]).says("Invalid Job File, Line #1").hides("\u{1b}[");
+        assert!(finished.stderr.len() < 4096, "{} bytes", finished.stderr.len());
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod metadata;
 mod moving;
 mod names;
 mod output;
+mod own_log;
 mod purge;
 mod recursion;
 mod repeat;

@@ -58,6 +58,15 @@ fn a_log_that_cannot_be_written_stops_the_run() {
 }
 
 #[test]
+fn a_log_that_takes_no_line_is_named_with_the_reason() {
+    for (switch, after) in [("/LOG", "a"), ("/LOG+", "a"), ("/UNILOG", "")] {
+        let finished = check("a", "", &format!("{switch}:/dev/full"), &[16], after);
+        let said = finished.stderr.matches("Writing Log File /dev/full\nno space left").count();
+        assert_eq!(said, 1, "{finished}");
+    }
+}
+
+#[test]
 fn the_header_names_the_switches_in_force() {
     check("a", "", "/MIR", &[1], "a").says("/S /E").says("/PURGE").says("/MIR").says("/R:0 /W:0");
 }

@@ -26,6 +26,8 @@ pub(super) struct Judge<'a> {
     pub(super) selection: &'a Selection,
     /// Whether the DOS attributes of files travel.
     pub(super) lists_attributes: bool,
+    /// A file that takes no part, whatever it is called.
+    pub(super) left_out: Option<Identity>,
 }
 
 /// The directory whose entries are judged.
@@ -82,7 +84,11 @@ impl Judge<'_> {
         match stat.entry_type {
             Type::File => {
                 let traits = Traits { meta: stat.meta, accessed: stat.accessed, attributes };
-                let skip = self.filter.file(here.path, &name, &traits);
+                let is_left_out = self.left_out.is_some_and(|it| it.is_same_file(&stat.identity));
+                let skip = match is_left_out {
+                    true => Some(Skip::Named),
+                    false => self.filter.file(here.path, &name, &traits),
+                };
                 let beside_mode = attributes.without(DosAttributes::READ_ONLY);
                 stat.meta.attributes = self.lists_attributes.then_some(beside_mode);
                 let mut judged = Judged::plain(name, Kind::File, stat, skip);

@@ -44,13 +44,17 @@ fn link(name: &str, target: Option<Type>) -> Found {
     Found { link: Some(Box::new(ends)), ..found(name, Type::Link) }
 }
 
+/// The file that takes no part.
+const LEFT_OUT: u64 = 9;
+
 /// Judges in a directory `depth` levels below the root, within directories of the inode `within`.
 fn judge_at(selection: &Selection, found: Found, depth: usize, within: u64) -> Judged {
     let path = RelPath::parse(vec!["d"; depth].join("/").as_bytes()).unwrap();
     let is_within = |identity: &Identity| identity.inode == within;
     let here = Here { path: &path, depth, device: 1, is_within: &is_within };
     let filter = Filter::new(selection).unwrap();
-    Judge { filter: &filter, selection, lists_attributes: false }.judge(&here, found)
+    let left_out = Some(Identity { inode: LEFT_OUT, ..stat(Type::File).identity });
+    Judge { filter: &filter, selection, lists_attributes: false, left_out }.judge(&here, found)
 }
 
 fn check(selection: &Selection, found: Found, kind: Kind, skip: Option<Skip>) {
@@ -222,4 +226,15 @@ fn what_a_link_leads_to_counts_as_a_file_of_one_name() {
     let names = |found| judge_at(&all(), found, 0, 0).scanned.names;
     assert_eq!(names(found("f", Type::File)), 2);
     assert_eq!(names(link("l", Some(Type::File))), 1);
+}
+
+#[test]
+fn the_file_that_is_left_out_is_known_by_any_name_and_through_links() {
+    let mut own = stat(Type::File);
+    own.identity.inode = LEFT_OUT;
+    let file = Found { own: Ok(own), ..found("log", Type::File) };
+    check(&all(), file, Kind::File, Some(Skip::Named));
+    let ends = LinkEnds { text: Ok(b"text".to_vec()), target: Ok(own) };
+    let link = Found { link: Some(Box::new(ends)), ..found("log", Type::Link) };
+    check(&all(), link, Kind::File, Some(Skip::Named));
 }

@@ -26,8 +26,7 @@ impl Controller {
         if let (Phase::Startup(startup), Some(base)) = (&self.phase, self.base.rtt()) {
             window = startup.train_window(window, self.in_flight, base, self.packet_bytes);
         }
-        let caps = [self.settings.rate_max, self.settings.gauge.rate_max()];
-        if let Some(rate) = caps.into_iter().flatten().min() {
+        if let Some(rate) = self.settings.gauge.rate_max() {
             // What is in flight arrives once a round trip, however long that is.
             let rtt = self.mean_rtt.max(self.base.rtt().unwrap_or_default());
             window = window.min(rate as f64 * rtt.as_secs_f64()).max(2.0 * self.packet_bytes);
