@@ -39,6 +39,7 @@ use self::trust::Trust;
 use crate::config::{Config, Limits};
 use crate::control::ControlSocket;
 use crate::history::JobRecord;
+use crate::job::failed_inside;
 use crate::office::Office;
 use crate::request::{Reply, Request};
 use crate::share::{self, Share, ShareError, ShareName};
@@ -273,9 +274,7 @@ impl Agent {
     /// Carries out what comes through the control socket. What looks at a trash takes as long as there is in it.
     async fn answer(self: Arc<Self>, request: Request) -> Reply {
         let answered = tokio::task::spawn_blocking(move || self.answer_now(request)).await;
-        answered.unwrap_or_else(|panic| Reply::Failed {
-            reason: format!("the agent failed inside ({panic}); its log says more"),
-        })
+        answered.unwrap_or_else(|panic| Reply::Failed { reason: failed_inside(&panic) })
     }
 
     fn answer_now(&self, request: Request) -> Reply {

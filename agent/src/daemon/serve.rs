@@ -25,7 +25,7 @@ use super::live::{COMMANDS_MAX, LiveJob};
 use super::lock_table::{Owner, Tree};
 use super::trust::Rights;
 use crate::history::{JobRecord, JobState};
-use crate::job::{self, Asked, Command, JobEnd, JobReport, origin};
+use crate::job::{self, Asked, Command, JobEnd, JobReport, failed_inside, origin};
 use crate::office::OpenShare;
 use crate::share::{OutsideLinks, Share};
 
@@ -164,8 +164,7 @@ async fn prepare(agent: &Arc<Agent>, owner: Owner, open: &OpenJob) -> Result<Pre
             return Err(Refused::new(RefusalCode::ShareOffline, reason));
         }
         Err(panic) => {
-            let reason = format!("the agent failed inside ({panic}); its log says more");
-            return Err(Refused::new(RefusalCode::DestinationFailed, reason));
+            return Err(Refused::new(RefusalCode::DestinationFailed, failed_inside(&panic)));
         }
     };
     let record = begin_record(open, &share, sender);

@@ -350,8 +350,12 @@ fn said_by(
         Ok(Ok(Ended::Parked)) => inbox.violation().map_or(Said::Lost, Said::Refused),
         Ok(Err(refusal)) => Said::Refused(Refused::new(refusal.code, refusal.reason)),
         Err(panic) => {
-            let reason = format!("the agent failed inside ({panic}); its log says more");
-            Said::Refused(Refused::new(RefusalCode::DestinationFailed, reason))
+            Said::Refused(Refused::new(RefusalCode::DestinationFailed, failed_inside(&panic)))
         }
     }
+}
+
+/// What is said of a bug of ours, to whom waits for an answer.
+pub(crate) fn failed_inside(panic: &tokio::task::JoinError) -> String {
+    format!("the agent failed inside ({panic}); its log says more")
 }

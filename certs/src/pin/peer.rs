@@ -115,26 +115,21 @@ impl sealed::Sealed for KnownSender {
 ";
 }
 
-impl Peer for KnownAgent {
-    fn name(&self) -> &PeerName {
-        &self.name
-    }
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-    fn rename(&mut self, name: PeerName) {
-        self.name = name;
-    }
+/// The fields are each kind's own: flattened into a shared struct, serde could not refuse what no file should say.
+macro_rules! impl_peer {
+    ($($kind:ty),*) => {
+        $(impl Peer for $kind {
+            fn name(&self) -> &PeerName {
+                &self.name
+            }
+            fn fingerprint(&self) -> Fingerprint {
+                self.fingerprint
+            }
+            fn rename(&mut self, name: PeerName) {
+                self.name = name;
+            }
+        })*
+    };
 }
 
-impl Peer for KnownSender {
-    fn name(&self) -> &PeerName {
-        &self.name
-    }
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-    fn rename(&mut self, name: PeerName) {
-        self.name = name;
-    }
-}
+impl_peer!(KnownAgent, KnownSender);

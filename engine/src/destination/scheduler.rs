@@ -134,7 +134,7 @@ impl<'a> Scheduler<'a> {
                 return self.hard_link(entry, path, first);
             }
             (Task::Restamp(_), _) => self.restamp(&work),
-            (Task::Fix(_), _) if fix::asks_attributes(&self.job.setup) => {
+            (Task::Fix(_), _) if fix::asks_attributes(&self.job.setup, &work) => {
                 return self.ask(entry, |scheduler, _, want| {
                     scheduler.checker.begin_attributes(want);
                     Ok(Basis::Content)

@@ -30,10 +30,7 @@ impl Job {
             true => NewDirMode::Closed,
             false => NewDirMode::Usual,
         };
-        match above.make_dir(name, mode) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(name),
-            made => made,
-        }
+        above.make_or_open_dir(name, mode)
     }
 
     /// Notes that a directory has a mode for the time of the job: it was made, or opened up.

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use quicopy_protocol::limits::LINK_TARGET_BYTES_MAX;
 use quicopy_protocol::path::{Name, RelPath};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::stat::{DiskKind, Stat};
@@ -43,17 +43,6 @@ pub enum NewDirMode {
     Closed,
     /// What the process, or an access list of the directory above, gives new directories; it stays.
     Usual,
-}
-
-/// How a rename treats what stands at the new name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RenameMode {
-    /// It fails with `EEXIST`.
-    KeepOld,
-    /// A file or link is replaced; a directory is an error.
-    Replace,
-    /// The two names change places.
-    Exchange,
 }
 
 /// An open directory. Clones share the one descriptor.
@@ -193,6 +182,30 @@ impl DirHandle {
         self.open_dir(name)
     }
 
+    /// Makes a directory, or opens what an earlier try, or somebody else meanwhile, has made.
+    ///
+    /// # Errors
+    /// As `mkdirat`, and what stands there may be no directory.
+    pub(crate) fn make_or_open_dir(&self, name: &Name, mode: NewDirMode) -> io::Result<Self> {
+        match self.make_dir(name, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_dir(name),
+            made => made,
+        }
+    }
+
+    /// Opens a directory, and makes it first, for its owner alone, if there is none.
+    ///
+    /// # Errors
+    /// As [`make_or_open_dir`](Self::make_or_open_dir).
+    pub(crate) fn open_or_make_dir(&self, name: &Name) -> io::Result<Self> {
+        match self.open_dir(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_or_open_dir(name, NewDirMode::Closed)
+            }
+            opened => opened,
+        }
+    }
+
     /// Removes a file, link or special file.
     ///
     /// # Errors
@@ -280,46 +293,6 @@ impl DirHandle {
         let fd = resolve::open_name(self, name.as_bytes(), flags, Mode::RUSR | Mode::WUSR)?;
         Ok(File::from(fd))
     }
-
-    /// Moves an entry within the same file system.
-    ///
-    /// # Errors
-    /// As `renameat2`: `EXDEV` across file systems, `EEXIST` where the old must stay, `EINVAL` or `ENOSYS` where the
-    /// file system does not know the mode.
-    pub fn rename(&self, from: &Name, into: &Self, to: &Name, mode: RenameMode) -> io::Result<()> {
-        let flags = match mode {
-            RenameMode::Replace => RenameFlags::empty(),
-            RenameMode::KeepOld => RenameFlags::NOREPLACE,
-            RenameMode::Exchange => RenameFlags::EXCHANGE,
-        };
-        let (from, to) = (from.as_bytes(), to.as_bytes());
-        Ok(rustix::fs::renameat_with(self, from, into, to, flags)?)
-    }
-
-    /// Whether a [`rename`](Self::rename) failed because the file system does not know its mode.
-    pub(crate) fn is_unknown_mode(error: &io::Error) -> bool {
-        matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))
-    }
-
-    /// The exchange of a file system that knows none: what is called `to` in this directory moves to the name `aside` first,
-    /// and back if what is called `name` in `from` cannot follow.
-    ///
-    /// # Errors
-    /// As [`rename`](Self::rename); everything has its old name then, as far as the file system lets it.
-    pub(crate) fn step_aside(
-        &self,
-        to: &Name,
-        aside: &Name,
-        from: &Self,
-        name: &Name,
-    ) -> io::Result<()> {
-        self.rename(to, self, aside, RenameMode::Replace)?;
-        if let Err(error) = from.rename(name, self, to, RenameMode::Replace) {
-            self.rename(aside, self, to, RenameMode::Replace)?;
-            return Err(error);
-        }
-        Ok(())
-    }
 }
 
 impl AsFd for DirHandle {
@@ -336,22 +309,6 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use crate::disk::{MetaChange, Share};
-
-    #[test]
-    fn without_an_exchange_the_old_steps_aside_and_back_if_the_new_cannot_follow() {
-        let temp = tempfile::tempdir().unwrap();
-        fs::write(temp.path().join("to"), "old").unwrap();
-        let share = Share::open(temp.path()).unwrap();
-        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
-        let step =
-            || share.root().step_aside(&name("to"), &name("aside"), share.root(), &name("new"));
-        assert_eq!(step().unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(fs::read_to_string(temp.path().join("to")).unwrap(), "old");
-        fs::create_dir(temp.path().join("new")).unwrap();
-        step().unwrap();
-        assert!(temp.path().join("to").is_dir());
-        assert_eq!(fs::read_to_string(temp.path().join("aside")).unwrap(), "old");
-    }
 
     fn name(text: &str) -> Name {
         Name::new(text.as_bytes()).unwrap()

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 
 use quicopy_protocol::path::{Name, PRIVATE_DIR};
 
-use super::directory::{Placement, RenameMode};
 use super::private::{check_private, own_name};
 use super::share::{Share, ShareError};
+use super::{Placement, RenameMode};
 
 const ID_FILE: &str = "id";
 /// The format written here; a newer one is refused.

@@ -8,6 +8,7 @@
 //! - [`private`]: the folder that is ours alone, its lock, and the sweep of what dead jobs left there
 //! - [`identity`]: what tells one share from another
 //! - [`directory`]: handles of directories: listing, looking, making and removing entries
+//! - `rename`: moving entries, also where the file system cannot exchange two
 //! - `setting`: giving entries their metadata
 //! - `file`: what is done with open files
 //! - [`metadata`]: what is set on an entry, and what of it is refused
@@ -21,6 +22,7 @@ pub(crate) mod file;
 pub mod identity;
 pub mod metadata;
 pub mod private;
+mod rename;
 mod setting;
 pub mod share;
 pub mod space;
@@ -28,10 +30,11 @@ pub mod stat;
 pub mod sync;
 mod unix;
 
-pub use directory::{DirHandle, DiskEntry, NewDirMode, Placement, RenameMode};
+pub use directory::{DirHandle, DiskEntry, NewDirMode, Placement};
 pub use identity::ShareId;
 pub use metadata::{Ignored, MetaChange};
 pub use private::PrivateDir;
+pub use rename::RenameMode;
 pub use share::{Share, ShareError, Tree};
 pub use stat::{DiskKind, Stat};
 pub use sync::{Durable, advised};

@@ -10,7 +10,7 @@ use quicopy_protocol::path::{Name, PRIVATE_DIR};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use super::directory::{DirHandle, DiskEntry, NewDirMode};
+use super::directory::{DirHandle, DiskEntry};
 use super::file::stat_of_file;
 use super::share::ShareError;
 use super::stat::DiskKind;
@@ -45,10 +45,10 @@ pub struct PrivateDir {
 
 impl PrivateDir {
     pub(super) fn open(root: &DirHandle) -> Result<Self, ShareError> {
-        let dir = open_or_make(root, PRIVATE_DIR).map_err(ShareError::Private)?;
+        let dir = root.open_or_make_dir(&own_name(PRIVATE_DIR)).map_err(ShareError::Private)?;
         check_private(&dir, root)?;
         let lock = lock(&dir)?;
-        let partial = open_or_make(&dir, PARTIAL_DIR).map_err(ShareError::Private)?;
+        let partial = dir.open_or_make_dir(&own_name(PARTIAL_DIR)).map_err(ShareError::Private)?;
         check_private(&partial, root)?;
         Ok(Self { dir, partial, _lock: lock })
     }
@@ -131,19 +131,6 @@ fn split(name: &Name) -> Option<(&str, &str)> {
 
 pub(super) fn own_name(text: &str) -> Name {
     Name::new(text.as_bytes()).expect("our own names are short and hold no slash")
-}
-
-fn open_or_make(dir: &DirHandle, text: &str) -> io::Result<DirHandle> {
-    let name = own_name(text);
-    match dir.open_dir(&name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match dir.make_dir(&name, NewDirMode::Closed) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => dir.open_dir(&name),
-                made => made,
-            }
-        }
-        opened => opened,
-    }
 }
 
 /// Whether the folder is one that nobody else can have prepared.

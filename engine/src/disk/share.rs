@@ -167,12 +167,7 @@ impl Share {
         check_addressable(path)?;
         let mut root = self.root.clone();
         for name in path.names() {
-            root = match root.make_dir(&name, NewDirMode::Usual) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    root.open_dir(&name)?
-                }
-                made => made?,
-            };
+            root = root.make_or_open_dir(&name, NewDirMode::Usual)?;
         }
         Ok(Tree { share: Arc::clone(self), path: path.clone(), root })
     }

@@ -1,7 +1,7 @@
 //! What is done about a file that both sides have and whose class is not copied: its content is compared, or its metadata set.
 
-use quicopy_protocol::meta::{Entry, Kind};
-use quicopy_protocol::options::{ContentCheck, CopyMode, JobPolicy};
+use quicopy_protocol::meta::{Entry, Kind, Meta};
+use quicopy_protocol::options::{ContentCheck, CopyFlags, CopyMode, JobPolicy};
 use quicopy_protocol::verdict::{Action, FileClass};
 
 use crate::compare::Present;
@@ -9,9 +9,7 @@ use crate::disk::metadata::MODE_MAX;
 
 /// What becomes of a file whose class is left alone.
 ///
-/// Content is compared where time and size say nothing else. A time is set only on such a file too (`/TIMFIX`): on any other
-/// it would make two different files look the same to the next job, which would then never copy them. Without access lists,
-/// which no listing shows, only what differs is fixed.
+/// Content is compared where time and size say nothing else.
 pub(super) fn instead_of_skip(
     policy: &JobPolicy,
     class: FileClass,
@@ -25,7 +23,9 @@ pub(super) fn instead_of_skip(
         // Whether it is a name of the same file no listing shows.
         Kind::HardLink { .. } if looks_same(class) => Action::Check,
         Kind::File if is_checked(policy.content_check, class) => Action::Check,
-        Kind::File if is_fixed(policy, class, entry, there) => Action::Fix,
+        Kind::File if fixed_parts(policy, class, &entry.meta, there) != CopyFlags::NONE => {
+            Action::Fix
+        }
         Kind::File
         | Kind::Directory
         | Kind::Link { .. }
@@ -47,21 +47,34 @@ fn looks_same(class: FileClass) -> bool {
     matches!(class, FileClass::Same | FileClass::Tweaked)
 }
 
-fn is_fixed(policy: &JobPolicy, class: FileClass, entry: &Entry, there: &Present) -> bool {
-    let (source, copy) = (&entry.meta, &policy.copy);
-    let other_time = source.modified != there.modified;
+/// What the job fixes (`/SECFIX`, `/TIMFIX`) on a file of this class that stays: what differs, and access lists, which no
+/// listing shows, in any case.
+///
+/// A time is set only where time and size say nothing else: on any other file it would make two different files look the same
+/// to the next job, which would then never copy them.
+pub(crate) fn fixed_parts(
+    policy: &JobPolicy,
+    class: FileClass,
+    source: &Meta,
+    there: &Present,
+) -> CopyFlags {
+    let JobPolicy { fix, copy, .. } = policy;
     let other_mode = (source.mode ^ there.mode) & MODE_MAX != 0;
     let other_owner = (source.owner, source.group) != (there.owner, there.group);
-    let security = policy.fix.security
-        && (copy.security || other_mode && copy.attributes || other_owner && copy.owner);
-    security || policy.fix.times && looks_same(class) && other_time
+    CopyFlags {
+        attributes: fix.security && copy.attributes && other_mode,
+        owner: fix.security && copy.owner && other_owner,
+        security: fix.security && copy.security,
+        times: fix.times && looks_same(class) && source.modified != there.modified,
+        ..CopyFlags::NONE
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use quicopy_protocol::meta::{Meta, Timestamp};
-    use quicopy_protocol::options::{CopyFlags, Fix};
+    use quicopy_protocol::meta::Timestamp;
+    use quicopy_protocol::options::Fix;
 
     use super::super::sample::{item, present};
     use super::*;

@@ -9,14 +9,18 @@
 //! A rung too low costs some hundredths, one too high a third and more: in doubt it stays low. Nor is a link believed that
 //! becomes slower while the level rises: a transport that gets too little of the processor looks just so.
 
+mod interval;
 mod ladder;
+mod patience;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub(in super::super) use interval::Interval;
 pub(in super::super) use ladder::nominal;
 use ladder::{Pace, TOP, gain, level};
+use patience::Patience;
 
 /// How far ahead of the link compressing shall keep: reading, hashing and encrypting take their time as well.
 const AHEAD: f64 = 1.6;
@@ -40,8 +44,6 @@ const STARVING_TIME: Duration = Duration::from_millis(100);
 const HUNGRY: f64 = 0.2;
 /// ... and one that does not.
 const CALM: f64 = 0.02;
-/// Share of the time from which on compressors are what the others wait for.
-const BUSY: f64 = 0.65;
 /// A level is at most so many times faster than the one before it: a link that is still being explored looks faster than it is.
 const FALL_MAX: f64 = 2.0;
 /// A link whose rate grows so much within a span is still being explored.
@@ -75,110 +77,6 @@ pub(in super::super) struct Effort {
     pub(in super::super) level: Option<i32>,
     /// Streams that are compressed side by side.
     pub(in super::super) streams: usize,
-}
-
-/// What happened on a lane in some time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in super::super) struct Interval {
-    pub(in super::super) elapsed: Duration,
-    /// Time in which there was nothing to send.
-    pub(in super::super) starved: Duration,
-    /// Time in which the link would have taken more than there was to leave.
-    pub(in super::super) hungry: Duration,
-    /// Time that compressing took, over all streams, and what it would take by the ladder ([`nominal`]).
-    pub(in super::super) compressing: Duration,
-    pub(in super::super) nominal: Duration,
-    /// Streams that were compressing at the end.
-    pub(in super::super) busy_streams: usize,
-    /// Bytes taken from those who send.
-    pub(in super::super) taken: u64,
-    /// Bytes that went into compressors.
-    pub(in super::super) dense: u64,
-    /// Bytes that came out of them.
-    pub(in super::super) squeezed: u64,
-    /// Bytes written to streams, compressed or not.
-    pub(in super::super) written: u64,
-    /// Bytes that left, and those of them that were lost.
-    pub(in super::super) sent: u64,
-    pub(in super::super) lost: u64,
-    /// Bytes a second that the congestion controller would let leave.
-    pub(in super::super) allowed_rate: f64,
-}
-
-impl Interval {
-    /// Adds the one that follows.
-    fn extend(&mut self, next: &Self) {
-        *self = Self {
-            elapsed: self.elapsed + next.elapsed,
-            starved: self.starved + next.starved,
-            hungry: self.hungry + next.hungry,
-            compressing: self.compressing + next.compressing,
-            nominal: self.nominal + next.nominal,
-            busy_streams: next.busy_streams,
-            taken: self.taken + next.taken,
-            dense: self.dense + next.dense,
-            squeezed: self.squeezed + next.squeezed,
-            written: self.written + next.written,
-            sent: self.sent + next.sent,
-            lost: self.lost + next.lost,
-            allowed_rate: next.allowed_rate,
-        };
-    }
-
-    fn rate(&self, bytes: u64) -> f64 {
-        bytes as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// Whether the link was hungry for this share of the time or more.
-    fn is_hungry(&self, share: f64) -> bool {
-        self.hungry >= self.elapsed.mul_f64(share)
-    }
-
-    /// Whether so many compressors were at work most of the time.
-    fn is_busy(&self, streams: usize) -> bool {
-        if self.compressing.is_zero() {
-            // None has come to an end.
-            self.busy_streams >= streams
-        } else {
-            self.compressing >= self.elapsed.mul_f64(BUSY * streams as f64)
-        }
-    }
-}
-
-/// How long to wait before something that failed is tried again: twice as long each time.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    wait: u32,
-    next: u32,
-    least: u32,
-    most: u32,
-}
-
-impl Patience {
-    fn new((least, most): (u32, u32)) -> Self {
-        Self { wait: 0, next: least, least, most }
-    }
-
-    fn pass_span(&mut self) {
-        self.wait = self.wait.saturating_sub(1);
-    }
-
-    fn is_over(&self) -> bool {
-        self.wait == 0
-    }
-
-    fn fail(&mut self) {
-        self.wait = self.next;
-        self.next = (self.next * 2).min(self.most);
-    }
-
-    fn forget_half(&mut self) {
-        self.next = (self.next / 2).max(self.least);
-    }
-
-    fn forget(&mut self) {
-        self.next = self.least;
-    }
 }
 
 /// Chooses the effort from what happened.

@@ -9,34 +9,34 @@
 //! A batch leaves as soon as a stream takes it, or a moment later while it is small and the peer far; while none does it
 //! grows. So small messages travel by hundreds on a link that is behind, and at once on one that is not.
 
+mod batch;
+mod meter;
+
+pub(super) use batch::{Batch, Outlets};
+pub(super) use meter::Meter;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_channel::Receiver;
 use quinn::{Connection, PathStats};
-use tokio::sync::mpsc::Permit;
-use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::compress::effort::{Effort, Interval, Regulator, nominal};
+use super::compress::effort::{Effort, Interval, Regulator};
 use super::compress::probe::Probe;
 use super::compress::{Agreement, Compression};
 use super::controller::{Glance, glance};
 use crate::codec::{EncodeError, Encoded, FRAME_HEAD_BYTES, encode};
 use crate::limits::{CONTENT_BYTES_MAX, EXPANDED_BYTES_MAX};
 use crate::message::Message;
+use meter::Counts;
 
-/// Where a batch is full. Twice that compresses better by a hundredth, and costs twice the memory.
-const BATCH_BYTES_AIM: usize = 512 << 10;
 /// A dense batch below that waits for company: in smaller ones the tables of each zstd block weigh too much.
 const DENSE_BYTES_AIM: usize = 64 << 10;
 /// How long it waits, as a share of the round trip, and at most. A shorter wait than the least is none.
 const LINGER_SHARE: u32 = 32;
 const LINGER_MIN: Duration = Duration::from_millis(1);
 const LINGER_MAX: Duration = Duration::from_millis(4);
-/// What is smaller when it must leave would not shrink.
-const DENSE_BYTES_MIN: usize = 256;
 /// How often the effort is thought over: a link that is faster than was thought must not wait for long.
 const REGULATE_INTERVAL: Duration = Duration::from_millis(50);
 /// Level of lanes that carry little, whatever the link.
@@ -44,134 +44,6 @@ const LEVEL_STEADY: i32 = 3;
 
 // One message always fits a batch.
 const _: () = assert!(FRAME_HEAD_BYTES + CONTENT_BYTES_MAX <= EXPANDED_BYTES_MAX);
-
-/// Whole frames that leave on one stream, in a row.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) frames: Vec<Encoded>,
-    pub(super) bytes: usize,
-    /// The level to compress them at; `None` for as they are.
-    pub(super) level: Option<i32>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    fn has_room_for(&self, frame: &Encoded) -> bool {
-        self.is_empty() || self.bytes + frame.len() <= BATCH_BYTES_AIM
-    }
-
-    fn push(&mut self, frame: Encoded) {
-        self.bytes += frame.len();
-        self.frames.push(frame);
-    }
-
-    /// Takes what was gathered, to be compressed at `level`.
-    fn seal(&mut self, level: Option<i32>) -> Self {
-        let level = level.filter(|_| self.bytes >= DENSE_BYTES_MIN);
-        Self { level, ..std::mem::take(self) }
-    }
-}
-
-/// What the streams of a lane did, counted by those who write them.
-#[derive(Debug, Default)]
-pub(super) struct Meter {
-    compressing_nanos: AtomicU64,
-    nominal_nanos: AtomicU64,
-    busy_streams: AtomicUsize,
-    dense: AtomicU64,
-    squeezed: AtomicU64,
-    written: AtomicU64,
-}
-
-impl Meter {
-    /// A stream takes bytes to be written.
-    pub(super) fn wrote(&self, bytes: usize) {
-        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// A stream begins to compress a batch.
-    pub(super) fn compresses(&self) {
-        self.busy_streams.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// It has.
-    pub(super) fn compressed(
-        &self,
-        took: Duration,
-        level: i32,
-        dense_bytes: usize,
-        squeezed_bytes: usize,
-    ) {
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.busy_streams.fetch_sub(1, Ordering::Relaxed);
-        self.compressing_nanos.fetch_add(nanos(took), Ordering::Relaxed);
-        self.nominal_nanos.fetch_add(nanos(nominal(level, dense_bytes)), Ordering::Relaxed);
-        self.dense.fetch_add(dense_bytes as u64, Ordering::Relaxed);
-        self.squeezed.fetch_add(squeezed_bytes as u64, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Counts {
-        let time = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
-        Counts {
-            compressing: time(&self.compressing_nanos),
-            nominal: time(&self.nominal_nanos),
-            dense: self.dense.load(Ordering::Relaxed),
-            squeezed: self.squeezed.load(Ordering::Relaxed),
-            written: self.written.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// What a meter showed at one moment.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    compressing: Duration,
-    nominal: Duration,
-    dense: u64,
-    squeezed: u64,
-    written: u64,
-}
-
-/// Where batches go.
-pub(super) struct Outlets {
-    /// One a stream that compresses; all of one lane's batches if it is the only one and keeps the order.
-    pub(super) dense: Vec<mpsc::Sender<Batch>>,
-    /// Taken from by every stream; none where the order is kept.
-    pub(super) raw: Option<mpsc::Sender<Batch>>,
-    /// Told when a stream takes a dense batch.
-    pub(super) freed: Arc<Notify>,
-    pub(super) meter: Arc<Meter>,
-}
-
-impl Outlets {
-    /// A place in the first of `streams` that has one; `None` when nobody takes anything any more.
-    async fn dense_place(&self, streams: usize) -> Option<Permit<'_, Batch>> {
-        loop {
-            let mut is_open = false;
-            for stream in self.dense.iter().take(streams) {
-                match stream.try_reserve() {
-                    Ok(place) => return Some(place),
-                    Err(mpsc::error::TrySendError::Full(())) => is_open = true,
-                    Err(mpsc::error::TrySendError::Closed(())) => {}
-                }
-            }
-            if !is_open {
-                return None;
-            }
-            self.freed.notified().await;
-        }
-    }
-
-    async fn raw_place(&self) -> Option<Permit<'_, Batch>> {
-        match &self.raw {
-            Some(raw) => raw.reserve().await.ok(),
-            None => self.dense_place(1).await,
-        }
-    }
-}
 
 /// How the level of a lane comes about.
 enum Choice {
@@ -352,7 +224,7 @@ impl Sorter {
     /// Whether dense batches are better kept a while.
     fn has_ample(&self) -> bool {
         let Choice::Regulated(regulator) = &self.choice else { return false };
-        let written = self.outlets.meter.written.load(Ordering::Relaxed);
+        let written = self.outlets.meter.written();
         regulator.has_ample(written - self.watch.counts.written)
     }
 
@@ -387,7 +259,7 @@ impl Sorter {
             hungry: self.watch.hungry.saturating_sub(last.hungry),
             compressing: counts.compressing - before.compressing,
             nominal: counts.nominal - before.nominal,
-            busy_streams: meter.busy_streams.load(Ordering::Relaxed),
+            busy_streams: meter.busy_streams(),
             taken: last.taken,
             dense: counts.dense - before.dense,
             squeezed: counts.squeezed - before.squeezed,
