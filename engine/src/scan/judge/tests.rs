@@ -223,3 +223,10 @@ fn what_a_link_leads_to_counts_as_a_file_of_one_name() {
     assert_eq!(names(found("f", Type::File)), 2);
     assert_eq!(names(link("l", Some(Type::File))), 1);
 }
+
+#[test]
+fn of_a_link_that_is_followed_the_link_itself_is_known() {
+    let link_of = |found| judge_at(&all(), found, 0, 0).scanned.link;
+    assert_eq!(link_of(link("l", Some(Type::File))).unwrap().identity, stat(Type::Link).identity);
+    assert_eq!(link_of(found("f", Type::File)), None);
+}
