@@ -11,12 +11,33 @@ use rustix::io::Errno;
 use super::event::Event;
 use super::job::Job;
 use super::setup::Setup;
+use super::tree_state::TreeState;
 use crate::disk::space::Space;
 use crate::disk::{DirHandle, DiskKind};
 use crate::trash::{self, About, Bin, Why};
 
 /// Least that is freed at once: many small files find no space one after the other.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
+
+/// What something else took the place of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aside {
+    /// A version of a file or link, which a newer one took the place of.
+    Version,
+    /// A file or link, which a directory took the place of.
+    Entry,
+    /// A directory, which a file or link took the place of: all that it held when that was judged.
+    Tree(TreeState),
+}
+
+impl Aside {
+    fn why(self) -> Why {
+        match self {
+            Self::Version => Why::Overwritten,
+            Self::Entry | Self::Tree(_) => Why::Deleted,
+        }
+    }
+}
 
 /// The trash that a job's deletions go to, if its destination keeps one. Nothing is made before something goes there.
 pub(super) fn bin(setup: &Setup) -> Option<Arc<Bin>> {
@@ -118,20 +139,29 @@ impl Job {
     /// its place. What was deleted by that is counted.
     ///
     /// # Errors
-    /// It, or a part of it, stays under that name; `EXDEV` where the trash does not reach.
+    /// It, or a part of it, stays under that name: `EXDEV` where the trash does not reach. For good goes only what is still what
+    /// was judged.
     pub(super) fn put_aside(
         &self,
         dir: &DirHandle,
         aside: &Name,
         path: &RelPath,
-        why: Why,
+        was: Aside,
     ) -> io::Result<()> {
+        let why = was.why();
         let bin = match why {
             Why::Deleted => self.bin.as_ref(),
             Why::Overwritten => self.bin_of_versions(),
         };
         let entries = match bin {
-            None => remove_whole(dir, aside)?,
+            None => {
+                if let Aside::Tree(judged) = was
+                    && TreeState::of(dir, aside)? != judged
+                {
+                    return Err(io::Error::other("something in it was changed during the job"));
+                }
+                remove_whole(dir, aside)?
+            }
             // What is to be got back is not removed because it is hard to keep.
             Some(bin) if !bin.takes_from(dir) => return Err(Errno::XDEV.into()),
             Some(bin) => {

@@ -6,7 +6,7 @@ use super::*;
 use crate::trash::{self, Why};
 
 impl Site {
-    fn with_trash(files: &[(&str, &str)]) -> Self {
+    pub(super) fn with_trash(files: &[(&str, &str)]) -> Self {
         let trash = TrashRules { job: [7; 16], by: "web".into(), days: 7 };
         Self { trash: Some(trash), ..Self::new(files) }
     }
@@ -67,7 +67,7 @@ fn of_a_tree_that_holds_something_protected_the_rest_goes() {
         ("o/t/keep", ""),
         ("p/q", ""),
     ]);
-    let keep = quicopy_protocol::options::Rule::Name("keep".into());
+    let keep = Rule::Name("keep".into());
     site.policy.selection.exclude_files = vec![keep];
     let done = site.mirror(&source(&[("", &[("a", "one")])])).done.unwrap();
     assert_eq!((done.deleted, done.trashed), (5, 5));
