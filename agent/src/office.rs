@@ -70,13 +70,13 @@ pub enum OfficeError {
     /// Nothing can be given back from the trash.
     #[error(transparent)]
     Restore(#[from] RestoreRefused),
-    /// A share's trash cannot be read or written.
-    #[error("the trash of share {name}")]
+    /// What is asked for may be in a part of a share's trash that cannot be read.
+    #[error("share {name}")]
     Trash {
         /// The share.
         name: ShareName,
-        /// The system's answer.
-        source: io::Error,
+        /// What was looked for, and what is in the way.
+        source: FindError,
     },
 }
 
@@ -285,6 +285,10 @@ impl Office {
             });
             match found {
                 Err(OfficeError::Restore(RestoreRefused::Find(FindError::Unknown(_)))) => {}
+                // Another share may have it.
+                Err(OfficeError::Restore(RestoreRefused::Find(
+                    source @ (FindError::Disk(_) | FindError::Unread { .. }),
+                ))) => last = OfficeError::Trash { name: share.name.clone(), source },
                 Err(error @ OfficeError::Share(_)) => last = error,
                 found => return found,
             }
@@ -298,12 +302,13 @@ impl Office {
             let open = match self.online(share) {
                 Ok(open) => open,
                 Err(offline) => {
-                    emptied.notes.push(with_causes(&offline));
+                    emptied.refused.push(with_causes(&offline));
                     continue;
                 }
             };
-            trash::empty(&share.name, &open.folder, older_days, &mut emptied)
-                .map_err(|source| OfficeError::Trash { name: share.name.clone(), source })?;
+            if let Err(error) = trash::empty(&share.name, &open.folder, older_days, &mut emptied) {
+                emptied.refused.push(format!("share {}: {error}", share.name));
+            }
         }
         Ok(Reply::Emptied(emptied))
     }

@@ -15,7 +15,7 @@ impl Site {
     fn trash(&self) -> String {
         let share = Share::open(self.dir.path()).unwrap();
         let mut all = Vec::new();
-        trash::items(&share, |seen| {
+        let unread = trash::items(&share, |seen| {
             let mark = if seen.found.why == Why::Overwritten { "*" } else { "" };
             let entries = match seen.size().unwrap().entries {
                 1 => String::new(),
@@ -25,12 +25,13 @@ impl Site {
             ControlFlow::Continue(())
         })
         .unwrap();
+        assert!(unread.is_empty(), "{unread:?}");
         all.join(" ")
     }
 
     fn restore_all(&self) {
         let share = Arc::new(Share::open(self.dir.path()).unwrap());
-        for found in trash::find(&share, "07070707").unwrap() {
+        for found in trash::find(&share, "07070707").unwrap().found {
             trash::restore(&share, &found, &found.path).unwrap();
         }
     }
