@@ -297,7 +297,11 @@ fn what_lies_on_another_file_system_is_kept_and_reported() {
     let mounts = "mount -t tmpfs none \"$SHARE/sub\"; touch \"$SHARE/sub/extra\"";
     let site = world.agent_site().with_mounts(mounts);
     let (sites, agent) = Connected::with(world, site, "write,delete");
-    sites.run("/MIR").exits(&[1]).says("kept where another file system");
+    sites
+        .run("/MIR")
+        .exits(&[1])
+        .says("sub: what only the destination has is kept where another file system")
+        .says("trash = \"off\"");
     let share = seen_by(&agent, &sites);
     assert!(share.join("sub/extra").exists() && share.join("sub/new").exists());
     agent.terminate(CALL);

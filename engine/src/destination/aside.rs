@@ -19,6 +19,10 @@ use crate::trash::{self, About, Bin, Why};
 /// Least that is freed at once: many small files find no space one after the other.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
 
+/// What to do where the trash does not reach.
+pub(super) const WITHOUT_TRASH: &str =
+    "leave /TRASH away, or set trash = \"off\" for the agent's share,";
+
 /// What something else took the place of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Aside {
@@ -69,14 +73,13 @@ impl Job {
         }
     }
 
-    /// Says, once, that something is not deleted for being out of the trash's reach.
-    pub(super) fn tell_out_of_reach(&self) {
+    /// Says, once, that something in the directory `path` is not deleted for being out of the trash's reach.
+    pub(super) fn tell_out_of_reach(&self, path: &RelPath) {
         if !self.told_out_of_reach.swap(true, Ordering::Relaxed) {
-            self.tell(Event::Notice(
-                "what only the destination has is kept where another file system than the trash's is mounted; \
-                 it is deleted there only by a share without a trash"
-                    .to_owned(),
-            ));
+            self.tell(Event::Notice(format!(
+                "{path}: what only the destination has is kept where another file system than the trash's is mounted; \
+                 {WITHOUT_TRASH} and it is deleted for good"
+            )));
         }
     }
 
@@ -130,8 +133,14 @@ impl Job {
 
     /// Says that what something else took the place of could not be [put aside](Self::put_aside).
     pub(super) fn tell_left_aside(&self, path: &RelPath, aside: &Name, error: &io::Error) {
+        let reason = match Errno::from_io_error(error) {
+            Some(Errno::XDEV) => {
+                format!("another file system than the trash's is mounted there; {WITHOUT_TRASH}")
+            }
+            _ => error.to_string(),
+        };
         self.tell(Event::Notice(format!(
-            "{path}: what stood there before could not be removed from beside it ({aside}): {error}"
+            "{path}: what stood there before could not be removed from beside it ({aside}): {reason}"
         )));
     }
 

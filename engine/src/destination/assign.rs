@@ -7,6 +7,7 @@ use quicopy_protocol::options::ConflictPolicy;
 use quicopy_protocol::path::{PathError, RelPath};
 use quicopy_protocol::verdict::{Action, Verdict};
 
+use super::aside::WITHOUT_TRASH;
 use super::event::Event;
 use super::folder::Folder;
 use super::job::Job;
@@ -98,7 +99,8 @@ impl Assigner<'_> {
     fn gives_way(&mut self, path: &RelPath, directory: &Present) -> Option<TreeState> {
         if !self.can_delete {
             self.job.tell(Event::Notice(format!(
-                "{path}: a directory on another file system than the trash is not replaced by a file"
+                "{path}: a directory on another file system than the trash's is not replaced by a file; {WITHOUT_TRASH} \
+                 and it is deleted for good"
             )));
             return None;
         }
