@@ -268,6 +268,26 @@ fn a_trash_that_is_a_link_is_an_error_and_not_an_empty_trash() {
     assert_eq!(fs::read_dir(private.join("away")).expect("it was moved").count(), 1);
 }
 
+#[test]
+fn a_command_ends_without_a_word_when_nobody_reads_on() {
+    let (sites, agent) = sites("same", "same, y", "");
+    sites.run("/MIR").exits(&[2]);
+    let unheard = |arguments: &[&str]| {
+        let ended = sites.site.run_unheard(arguments);
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(141), "{arguments:?}");
+    };
+    unheard(&["trash", "list", "--json"]);
+    unheard(&["trash"]);
+    unheard(&["jobs"]);
+    unheard(&["jobs", "--json"]);
+    unheard(&["peers"]);
+    unheard(&["invite"]);
+    agent.terminate(CALL).exits(&[0]);
+    unheard(&["trash", "list", "--json"]);
+    unheard(&["check"]);
+}
+
 /// Whether this process may mount file systems in a namespace of its own; says so if not.
 #[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 fn can_mount() -> bool {
