@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     raise_descriptor_limit();
     match command::carry_out(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        // The code that a shell shows for what a broken pipe has killed: not all was printed.
+        Err(error) if error.is_unheard() => ExitCode::from(128 + 13),
         Err(error) => {
             // If nobody hears it, the exit code still says it.
             let _ = writeln!(

@@ -128,7 +128,7 @@ pub struct TrashList {
     pub items: Vec<TrashRecord>,
     /// How many more there are.
     pub left_out: u64,
-    /// Shares that could not be looked at, and why.
+    /// What could not be looked at, and why.
     pub notes: Vec<String>,
 }
 
@@ -176,6 +176,8 @@ pub struct Emptied {
     pub bytes: u64,
     /// What stays, and why.
     pub notes: Vec<String>,
+    /// What was to go and could not, and why.
+    pub refused: Vec<String>,
 }
 
 /// A known sender, for people.

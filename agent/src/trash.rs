@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quicopy_engine::disk::Share as Folder;
 use quicopy_engine::index::Index;
-use quicopy_engine::trash::{self, FindError, Found, Seen};
+use quicopy_engine::trash::{self, Damaged, FindError, Finding, Found, Seen};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::with_causes;
 
@@ -28,6 +28,8 @@ pub(crate) struct Restoring {
     pub(crate) index: Option<Arc<Index>>,
     /// Each thing, with where it goes.
     pub(crate) things: Vec<(Found, RelPath)>,
+    /// What of the same job cannot be read.
+    pub(crate) unread: Vec<Damaged>,
 }
 
 /// Why nothing can be given back.
@@ -59,14 +61,14 @@ impl Restoring {
             RelPath::parse(to.as_bytes()).map_err(|_| RestoreRefused::BadPlace(to.to_owned()))
         });
         let to = to.transpose()?;
-        let found = trash::find(folder, id)?;
+        let Finding { found, unread } = trash::find(folder, id)?;
         if to.is_some() && found.len() > 1 {
             return Err(RestoreRefused::OnePlace(id.to_owned()));
         }
         let place = |found: &Found| to.clone().unwrap_or_else(|| found.path.clone());
         let things = found.into_iter().map(|found| (place(&found), found));
         let things = things.map(|(place, found)| (found, place)).collect();
-        Ok(Self { share: share.clone(), folder: Arc::clone(folder), index, things })
+        Ok(Self { share: share.clone(), folder: Arc::clone(folder), index, things, unread })
     }
 
     /// The one directory of the share, or file, that is changed.
@@ -79,7 +81,8 @@ impl Restoring {
 
     /// Gives everything back that can be.
     pub(crate) fn carry_out(&self) -> Restored {
-        let mut restored = Restored::default();
+        let refused = self.unread.iter().map(|damaged| in_share(&self.share, damaged)).collect();
+        let mut restored = Restored { refused, ..Restored::default() };
         let mut back = Vec::new();
         for (found, place) in &self.things {
             match trash::restore(&self.folder, found, place) {
@@ -108,14 +111,20 @@ pub(crate) fn list(
     folder: &Folder,
     list: &mut TrashList,
 ) -> std::io::Result<()> {
-    trash::items(folder, |seen| {
+    let unread = trash::items(folder, |seen| {
         if list.items.len() < ITEMS_MAX {
             list.items.push(record(share, &seen));
         } else {
             list.left_out += 1;
         }
         ControlFlow::Continue(())
-    })
+    })?;
+    list.notes.extend(unread.iter().map(|damaged| in_share(share, damaged)));
+    Ok(())
+}
+
+fn in_share(share: &ShareName, damaged: &Damaged) -> String {
+    format!("share {share}: {damaged}")
 }
 
 fn record(share: &ShareName, seen: &Seen<'_>) -> TrashRecord {
@@ -148,6 +157,7 @@ pub(crate) fn empty(
     if gone.held > 0 {
         emptied.notes.push(format!("share {share}: what a running job put there stays"));
     }
+    emptied.refused.extend(gone.damaged.iter().map(|damaged| in_share(share, damaged)));
     Ok(())
 }
 

@@ -234,6 +234,60 @@ fn without_its_marker_a_source_deletes_nothing() {
     sites.world.share_now().must_equal(&Snapshot::described("a, .here"), "the mirror");
 }
 
+#[test]
+fn a_damaged_folder_in_the_trash_is_named_and_the_others_come_back() {
+    let (sites, agent) = sites("same", "same, d/x, y", "");
+    sites.run("/MIR").exits(&[2]);
+    agent.terminate(CALL).exits(&[0]);
+    let trash = sites.world.share().join(".quicopy/trash");
+    let newer = "2026-01-01T00-00-00Z-01010101010101010101010101010101";
+    fs::create_dir(trash.join(newer)).expect("the trash is ours");
+    fs::write(trash.join(newer).join("about"), "quicopy trash 2\n").expect("it was made");
+    let listed = sites.site.run(&["trash", "list"]);
+    listed.exits(&[1]).says(newer).says("newer version").says("d");
+    let id = listed.stdout.lines().find(|line| line.ends_with(" y")).expect("y is in the trash");
+    restore(&sites, &[&id[..10]]).exits(&[0]).says("restored data/y");
+    restore(&sites, &["zzzzzz"]).exits(&[1]).says("zzzzzz").says(newer);
+    sites.site.run(&["trash", "empty"]).exits(&[1]).says("removed").says(newer);
+    assert_eq!(fs::read_dir(&trash).expect("it stays").count(), 1);
+}
+
+#[test]
+fn a_trash_that_is_a_link_is_an_error_and_not_an_empty_trash() {
+    let (sites, agent) = sites("same", "same, y", "");
+    sites.run("/MIR").exits(&[2]);
+    agent.terminate(CALL).exits(&[0]);
+    let private = sites.world.share().join(".quicopy");
+    fs::rename(private.join("trash"), private.join("away")).expect("it is ours");
+    symlink("away", private.join("trash")).expect("its name is free");
+    for arguments in [&["trash"][..], &["trash", "empty"], &["trash", "restore", "zzzz"]] {
+        let told = sites.site.run(arguments);
+        told.exits(&[1]).says(".quicopy/trash").says("link");
+        assert!(!told.stdout.contains("empty"), "{}", told.stdout);
+    }
+    assert_eq!(fs::read_dir(private.join("away")).expect("it was moved").count(), 1);
+}
+
+#[test]
+fn a_command_ends_without_a_word_when_nobody_reads_on() {
+    let (sites, agent) = sites("same", "same, y", "");
+    sites.run("/MIR").exits(&[2]);
+    let unheard = |arguments: &[&str]| {
+        let ended = sites.site.run_unheard(arguments);
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(141), "{arguments:?}");
+    };
+    unheard(&["trash", "list", "--json"]);
+    unheard(&["trash"]);
+    unheard(&["jobs"]);
+    unheard(&["jobs", "--json"]);
+    unheard(&["peers"]);
+    unheard(&["invite"]);
+    agent.terminate(CALL).exits(&[0]);
+    unheard(&["trash", "list", "--json"]);
+    unheard(&["check"]);
+}
+
 /// Whether this process may mount file systems in a namespace of its own; says so if not.
 #[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 fn can_mount() -> bool {
@@ -263,7 +317,11 @@ fn what_lies_on_another_file_system_is_kept_and_reported() {
     let mounts = "mount -t tmpfs none \"$SHARE/sub\"; touch \"$SHARE/sub/extra\"";
     let site = world.agent_site().with_mounts(mounts);
     let (sites, agent) = Connected::with(world, site, "write,delete");
-    sites.run("/MIR").exits(&[1]).says("kept where another file system");
+    sites
+        .run("/MIR")
+        .exits(&[1])
+        .says("sub: what only the destination has is kept where another file system")
+        .says("trash = \"off\"");
     let share = seen_by(&agent, &sites);
     assert!(share.join("sub/extra").exists() && share.join("sub/new").exists());
     agent.terminate(CALL);

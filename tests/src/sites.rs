@@ -2,11 +2,11 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs, io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
@@ -185,6 +185,15 @@ impl AgentSite {
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Finished {
         Running::start(self.bare_command().args(arguments)).finish(CALL)
+    }
+
+    /// Runs one of the daemon's other subcommands to its end, with nobody left to read what it prints.
+    pub fn run_unheard(&self, arguments: &[&str]) -> Output {
+        let (reader, writer) = io::pipe().expect("there are descriptors left");
+        drop(reader);
+        let mut command = self.bare_command();
+        command.args(arguments).stdin(Stdio::null()).stdout(writer);
+        command.output().expect("it was built")
     }
 
     fn bare_command(&self) -> Command {

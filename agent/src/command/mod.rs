@@ -54,6 +54,13 @@ pub enum CommandError {
     Print(#[from] io::Error),
 }
 
+impl CommandError {
+    /// Whether whoever reads what is printed has had enough, as `head` has: nobody is left to be told.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// Does what the command line says.
 ///
 /// # Errors

@@ -53,8 +53,8 @@ const HEADS: [&str; 8] = ["ID", "WHEN", "SHARE", "SIZE", "ENTRIES", "WHY", "PEER
 
 fn print_table(out: &mut impl Write, list: TrashList) -> Result<(), CommandError> {
     if list.items.is_empty() {
-        writeln!(out, "The trash is empty.")?;
-        return complain(&list);
+        complain(&list)?;
+        return Ok(writeln!(out, "The trash is empty.")?);
     }
     let rows: Vec<[String; 8]> = list.items.iter().map(row).collect();
     let widths: [usize; 8] = std::array::from_fn(|column| {
@@ -125,7 +125,7 @@ fn print_restored(out: &mut impl Write, restored: &Restored) -> Result<(), Comma
 }
 
 fn print_emptied(out: &mut impl Write, emptied: &Emptied) -> Result<(), CommandError> {
-    let Emptied { entries, bytes, notes } = emptied;
+    let Emptied { entries, bytes, notes, refused } = emptied;
     let entries = usize::try_from(*entries).unwrap_or(usize::MAX);
     let entries = match entries {
         1 => "1 entry".to_owned(),
@@ -137,7 +137,7 @@ fn print_emptied(out: &mut impl Write, emptied: &Emptied) -> Result<(), CommandE
         counted(usize::try_from(*bytes).unwrap_or(usize::MAX), "byte")
     )?;
     notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
-    Ok(())
+    if refused.is_empty() { Ok(()) } else { Err(CommandError::Refused(refused.join("; "))) }
 }
 
 #[cfg(test)]
@@ -185,8 +185,10 @@ mod tests {
         let list = TrashList { items: vec![record("a", 1)], left_out: 5, notes: vec![] };
         assert!(table(list).contains("and 5 more"));
         let list = TrashList { notes: vec!["share x is offline".into()], ..TrashList::default() };
-        let error = print_table(&mut Vec::new(), list).unwrap_err();
+        let mut out = Vec::new();
+        let error = print_table(&mut out, list).unwrap_err();
         assert!(error.to_string().contains("offline"));
+        assert!(out.is_empty(), "what was not looked at may not be empty");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use quicopy_certs::{
     StoreError,
 };
 use quicopy_engine::disk::{Share as Folder, ShareId};
+use quicopy_engine::trash::FindError;
 use quicopy_protocol::text::with_causes;
 
 use crate::history::History;
@@ -74,13 +75,13 @@ pub enum OfficeError {
     /// Nothing can be given back from the trash.
     #[error(transparent)]
     Restore(#[from] RestoreRefused),
-    /// A share's trash cannot be read or written.
-    #[error("the trash of share {name}")]
+    /// What is asked for may be in a part of a share's trash that cannot be read.
+    #[error("share {name}")]
     Trash {
         /// The share.
         name: ShareName,
-        /// The system's answer.
-        source: io::Error,
+        /// What was looked for, and what is in the way.
+        source: FindError,
     },
 }
 

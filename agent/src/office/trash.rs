@@ -46,6 +46,10 @@ impl Office {
             });
             match found {
                 Err(OfficeError::Restore(RestoreRefused::Find(FindError::Unknown(_)))) => {}
+                // Another share may have it.
+                Err(OfficeError::Restore(RestoreRefused::Find(
+                    source @ (FindError::Disk(_) | FindError::Unread { .. }),
+                ))) => last = OfficeError::Trash { name: share.name.clone(), source },
                 Err(error @ OfficeError::Share(_)) => last = error,
                 found => return found,
             }
@@ -63,12 +67,13 @@ impl Office {
             let open = match self.online(share) {
                 Ok(open) => open,
                 Err(offline) => {
-                    emptied.notes.push(with_causes(&offline));
+                    emptied.refused.push(with_causes(&offline));
                     continue;
                 }
             };
-            trash::empty(&share.name, &open.folder, older_days, &mut emptied)
-                .map_err(|source| OfficeError::Trash { name: share.name.clone(), source })?;
+            if let Err(error) = trash::empty(&share.name, &open.folder, older_days, &mut emptied) {
+                emptied.refused.push(format!("share {}: {error}", share.name));
+            }
         }
         Ok(Reply::Emptied(emptied))
     }

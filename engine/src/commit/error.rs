@@ -50,10 +50,10 @@ impl CommitError {
             Self::NotKept(error) => {
                 let code = fault::windows_code(error);
                 let hint = match Errno::from_io_error(error) {
-                    Some(Errno::XDEV) => "the trash is on another file system",
+                    Some(Errno::XDEV) => "another file system than the trash's is mounted here",
                     _ => &*error.to_string(),
                 };
-                let reason = format!("{self}: {hint}; without /TRASH it is");
+                let reason = format!("{self}: {hint}; leave /TRASH away and it is");
                 Failure::new(Operation::CopyFile, code, reason)
             }
             Self::Sync(error) => {

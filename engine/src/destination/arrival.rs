@@ -8,6 +8,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
 use super::Refusal;
+use super::aside::Aside;
 use super::event::Event;
 use super::finisher::keep_version;
 use super::folder::{Child, Folder};
@@ -21,7 +22,6 @@ use crate::disk::{DirHandle, DiskEntry, DiskKind, RenameMode, Share, Stat};
 use crate::fault::{self, DISK_FULL, Fault, Outlook};
 use crate::purge;
 use crate::retry::RetryPolicy;
-use crate::trash::Why;
 
 /// How a directory stands at the destination before it is planned.
 pub(super) enum Arrival {
@@ -236,7 +236,7 @@ impl<'a> Arrivals<'a> {
             exchanged => exchanged?,
         }
         // The directory is in its place, whatever becomes of the other.
-        if let Err(error) = self.job.put_aside(above, &aside, path, Why::Deleted) {
+        if let Err(error) = self.job.put_aside(above, &aside, path, Aside::Entry) {
             self.job.tell_left_aside(path, &aside, &error);
         }
         Ok(made)
@@ -246,7 +246,7 @@ impl<'a> Arrivals<'a> {
     fn clear(&self, above: &DirHandle, reserved: &Name, path: &RelPath) -> io::Result<()> {
         match above.stat(reserved)? {
             Some(stat) if stat.kind != DiskKind::Directory => {
-                self.job.put_aside(above, reserved, path, Why::Deleted)
+                self.job.put_aside(above, reserved, path, Aside::Entry)
             }
             _ => Ok(()),
         }

@@ -11,12 +11,37 @@ use rustix::io::Errno;
 use super::event::Event;
 use super::job::Job;
 use super::setup::Setup;
+use super::tree_state::TreeState;
 use crate::disk::space::Space;
 use crate::disk::{DirHandle, DiskKind};
 use crate::trash::{self, About, Bin, Why};
 
 /// Least that is freed at once: many small files find no space one after the other.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
+
+/// What to do where the trash does not reach.
+pub(super) const WITHOUT_TRASH: &str =
+    "leave /TRASH away, or set trash = \"off\" for the agent's share,";
+
+/// What something else took the place of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aside {
+    /// A version of a file or link, which a newer one took the place of.
+    Version,
+    /// A file or link, which a directory took the place of.
+    Entry,
+    /// A directory, which a file or link took the place of: all that it held when that was judged.
+    Tree(TreeState),
+}
+
+impl Aside {
+    fn why(self) -> Why {
+        match self {
+            Self::Version => Why::Overwritten,
+            Self::Entry | Self::Tree(_) => Why::Deleted,
+        }
+    }
+}
 
 /// The trash that a job's deletions go to, if its destination keeps one. Nothing is made before something goes there.
 pub(super) fn bin(setup: &Setup) -> Option<Arc<Bin>> {
@@ -48,14 +73,13 @@ impl Job {
         }
     }
 
-    /// Says, once, that something is not deleted for being out of the trash's reach.
-    pub(super) fn tell_out_of_reach(&self) {
+    /// Says, once, that something in the directory `path` is not deleted for being out of the trash's reach.
+    pub(super) fn tell_out_of_reach(&self, path: &RelPath) {
         if !self.told_out_of_reach.swap(true, Ordering::Relaxed) {
-            self.tell(Event::Notice(
-                "what only the destination has is kept where another file system than the trash's is mounted; \
-                 it is deleted there only by a share without a trash"
-                    .to_owned(),
-            ));
+            self.tell(Event::Notice(format!(
+                "{path}: what only the destination has is kept where another file system than the trash's is mounted; \
+                 {WITHOUT_TRASH} and it is deleted for good"
+            )));
         }
     }
 
@@ -109,8 +133,14 @@ impl Job {
 
     /// Says that what something else took the place of could not be [put aside](Self::put_aside).
     pub(super) fn tell_left_aside(&self, path: &RelPath, aside: &Name, error: &io::Error) {
+        let reason = match Errno::from_io_error(error) {
+            Some(Errno::XDEV) => {
+                format!("another file system than the trash's is mounted there; {WITHOUT_TRASH}")
+            }
+            _ => error.to_string(),
+        };
         self.tell(Event::Notice(format!(
-            "{path}: what stood there before could not be removed from beside it ({aside}): {error}"
+            "{path}: what stood there before could not be removed from beside it ({aside}): {reason}"
         )));
     }
 
@@ -118,20 +148,29 @@ impl Job {
     /// its place. What was deleted by that is counted.
     ///
     /// # Errors
-    /// It, or a part of it, stays under that name; `EXDEV` where the trash does not reach.
+    /// It, or a part of it, stays under that name: `EXDEV` where the trash does not reach. For good goes only what is still what
+    /// was judged.
     pub(super) fn put_aside(
         &self,
         dir: &DirHandle,
         aside: &Name,
         path: &RelPath,
-        why: Why,
+        was: Aside,
     ) -> io::Result<()> {
+        let why = was.why();
         let bin = match why {
             Why::Deleted => self.bin.as_ref(),
             Why::Overwritten => self.bin_of_versions(),
         };
         let entries = match bin {
-            None => remove_whole(dir, aside)?,
+            None => {
+                if let Aside::Tree(judged) = was
+                    && TreeState::of(dir, aside)? != judged
+                {
+                    return Err(io::Error::other("something in it was changed during the job"));
+                }
+                remove_whole(dir, aside)?
+            }
             // What is to be got back is not removed because it is hard to keep.
             Some(bin) if !bin.takes_from(dir) => return Err(Errno::XDEV.into()),
             Some(bin) => {

@@ -7,12 +7,14 @@ use quicopy_protocol::options::ConflictPolicy;
 use quicopy_protocol::path::{PathError, RelPath};
 use quicopy_protocol::verdict::{Action, Verdict};
 
+use super::aside::WITHOUT_TRASH;
 use super::event::Event;
 use super::folder::Folder;
 use super::job::Job;
 use super::links;
 use super::presence::Lister;
 use super::removal::Removals;
+use super::tree_state::TreeState;
 use super::work::{Task, Work};
 use crate::compare::Present;
 use crate::plan::{Decision, Rules};
@@ -55,13 +57,16 @@ impl Assigner<'_> {
     fn entry(&mut self, entry: &Entry, decision: Decision) -> (Verdict, Option<Work>) {
         let Decision { mut verdict, present } = decision;
         let path = self.folder.path.join(&entry.name);
+        let mut gives_way = None;
         if acts(verdict.action)
             && let Some(directory) = present.as_ref().filter(|present| present.is_dir())
             && entry.kind != Kind::Directory
             && let Ok(path) = &path
-            && !self.gives_way(path, directory)
         {
-            verdict.action = Action::Mismatch;
+            gives_way = self.gives_way(path, directory);
+            if gives_way.is_none() {
+                verdict.action = Action::Mismatch;
+            }
         }
         if !acts(verdict.action) {
             return (verdict, None);
@@ -77,7 +82,7 @@ impl Assigner<'_> {
         let keeps_old = verdict.conflict && policy.conflict == ConflictPolicy::Keep;
         let id = EntryId { dir: self.folder.id, index: verdict.index };
         let (folder, entry) = (Arc::clone(self.folder), entry.clone());
-        (verdict, Some(Work { id, folder, entry, task, present, keeps_old }))
+        (verdict, Some(Work { id, folder, entry, task, present, gives_way, keeps_old }))
     }
 
     fn tell_conflict(&self, entry: &Entry, conflict: bool) {
@@ -89,15 +94,20 @@ impl Assigner<'_> {
         }
     }
 
-    /// Whether a directory with all that it holds may be replaced by a file or link: nothing in it is protected, and the
-    /// guards of deletions let it pass, which cannot be asked at the end as they are for what is extra.
-    fn gives_way(&mut self, path: &RelPath, directory: &Present) -> bool {
+    /// Whether a directory with all that it holds may be replaced by a file or link, as it is now: nothing in it is protected,
+    /// and the guards of deletions let it pass, which cannot be asked at the end as they are for what is extra.
+    fn gives_way(&mut self, path: &RelPath, directory: &Present) -> Option<TreeState> {
         if !self.can_delete {
             self.job.tell(Event::Notice(format!(
-                "{path}: a directory on another file system than the trash is not replaced by a file"
+                "{path}: a directory on another file system than the trash's is not replaced by a file; {WITHOUT_TRASH} \
+                 and it is deleted for good"
             )));
-            return false;
+            return None;
         }
+        // Taken first: what changes while it is judged is found changed later.
+        let (above, name) = path.split_last()?;
+        let above = self.job.tree()?.root.open_path(&above).ok()?;
+        let state = TreeState::of(&above, &name).ok()?;
         match purge::survey(self.rules, path, directory, &mut Lister { job: self.job }) {
             Ok(census) => {
                 let passes = self.removals.displaces(census, self.job);
@@ -107,9 +117,9 @@ impl Assigner<'_> {
                         census.extra_entries
                     )));
                 }
-                passes
+                passes.then_some(state)
             }
-            Err(_) => false,
+            Err(_) => None,
         }
     }
 

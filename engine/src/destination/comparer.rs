@@ -219,7 +219,8 @@ impl<'a> Comparer<'a> {
         let entries_in_work = work.len() as u64;
         let go = self.held_back.sift(&verdicts, work);
         job.tell(Event::Plan { dir: listing.dir, state, verdicts, same: plan.same });
-        let extras = if can_delete { plan.extras } else { self.keep(&rules, plan.extras) };
+        let extras =
+            if can_delete { plan.extras } else { self.keep(&rules, &listing.path, plan.extras) };
         self.follow(&rules, &folder, extras)?;
         self.above.push(Open { folder: Arc::clone(&folder), children, knowledge });
         job.begin_folder(&folder, entries_in_work);
@@ -242,12 +243,12 @@ impl<'a> Comparer<'a> {
     }
 
     /// Keeps what is extra in a directory from which nothing can be moved to the trash.
-    fn keep(&self, rules: &Rules<'_>, mut extras: Vec<Extra>) -> Vec<Extra> {
-        if deletes(rules.policy) {
+    fn keep(&self, rules: &Rules<'_>, path: &RelPath, mut extras: Vec<Extra>) -> Vec<Extra> {
+        if deletes(rules.policy) && !extras.is_empty() {
             for extra in extras.iter_mut().filter(|extra| extra.kept.is_none()) {
                 extra.kept = Some(Kept::Mount);
             }
-            self.job.tell_out_of_reach();
+            self.job.tell_out_of_reach(path);
         }
         extras
     }

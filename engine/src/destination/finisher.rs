@@ -1,6 +1,7 @@
 //! What becomes of an entry in work: wishes in flight, commits, retries, and the end.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -11,21 +12,22 @@ use quicopy_protocol::meta::{EntryId, WantId};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::OutcomeResult;
 
+use super::aside::Aside;
 use super::descriptors::dirs_held_max;
 use super::event::Event;
 use super::hard_links::LinkWaits;
 use super::job::Job;
+use super::presence;
+use super::tree_state::TreeState;
 use super::window::Weight;
 use super::work::Work;
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Item, Order, Outcome, Ready};
-use crate::compare::Present;
 use crate::disk::{DirHandle, DiskKind};
 use crate::fault::{self, DISK_FULL, Fault, Outlook};
 use crate::index::Record;
 use crate::plan::KEPT_MARK;
 use crate::retry::RetryPolicy;
-use crate::trash::Why;
 
 /// Finished files that may wait for the committer while it syncs a batch: half of the next one.
 const READY_MAX: usize = BATCH_ITEMS_MAX / 2;
@@ -97,7 +99,8 @@ impl<'a> Finisher<'a> {
         {
             ready.keep_old_version(bin, path);
         }
-        if let Err(failure) = self.keep_old(&entry.work) {
+        let prepared = self.still_gives_way(&entry.work).and_then(|()| self.keep_old(&entry.work));
+        if let Err(failure) = prepared {
             ready.discard();
             return self.failed(entry, Fault::lasting(failure));
         }
@@ -108,12 +111,25 @@ impl<'a> Finisher<'a> {
         }
     }
 
+    /// Makes sure that a directory that is about to be replaced is what was judged: its content took its time to come.
+    fn still_gives_way(&self, work: &Work) -> Result<(), Failure> {
+        let Some(judged) = &work.gives_way else { return Ok(()) };
+        let dir = self.job.open(&work.folder);
+        match dir.and_then(|dir| TreeState::of(&dir, &work.entry.name)) {
+            Ok(now) if now == *judged => Ok(()),
+            // Somebody else removed it: the place is free.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(_) => Err(presence::changed_meanwhile()),
+            Err(error) => Err(fault::failure(Operation::CopyFile, &error)),
+        }
+    }
+
     /// Gives the version that is about to be replaced a second name, where the job keeps it.
     fn keep_old(&self, work: &Work) -> Result<(), Failure> {
         if !work.keeps_old {
             return Ok(());
         }
-        let fail = |error: &std::io::Error| fault::failure(Operation::CopyFile, error);
+        let fail = |error: &io::Error| fault::failure(Operation::CopyFile, error);
         let seconds = work.present.as_ref().map_or(0, |present| present.modified.seconds);
         let dir = self.job.open(&work.folder).map_err(|error| fail(&error))?;
         keep_version(&dir, &work.entry.name, seconds).map_err(|error| fail(&error))
@@ -168,11 +184,11 @@ impl<'a> Finisher<'a> {
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
             let path = work.path().unwrap_or(&work.folder.path);
-            let why = match work.present.as_ref().is_some_and(Present::is_dir) {
-                true => Why::Deleted,
-                false => Why::Overwritten,
+            let was = match work.gives_way {
+                Some(judged) => Aside::Tree(judged),
+                None => Aside::Version,
             };
-            if let Err(error) = self.job.put_aside(&dir, &name, path, why) {
+            if let Err(error) = self.job.put_aside(&dir, &name, path, was) {
                 self.job.tell_left_aside(path, &name, &error);
             }
         }
@@ -204,17 +220,17 @@ impl<'a> Finisher<'a> {
 
 /// Gives a version that is about to be replaced a second name, which says when it was written. The same version is kept
 /// once, however often that is tried; another one with the same time gets a name of its own.
-pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> std::io::Result<()> {
+pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> io::Result<()> {
     let Some(version) = dir.stat(name)? else { return Ok(()) };
     for number in 1..=KEPT_MAX {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let mut kept = name.as_bytes().to_vec();
         kept.extend_from_slice(format!("{KEPT_MARK}{seconds}{suffix}").as_bytes());
         let kept = Name::new(kept).map_err(|error| {
-            std::io::Error::other(format!("the version in conflict cannot be kept: {error}"))
+            io::Error::other(format!("the version in conflict cannot be kept: {error}"))
         })?;
         match dir.link(name, dir, &kept) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if dir.stat(&kept)?.is_some_and(|there| there.is_same_inode(&version)) {
                     return Ok(());
                 }
@@ -222,7 +238,7 @@ pub(super) fn keep_version(dir: &DirHandle, name: &Name, seconds: i64) -> std::i
             linked => return linked,
         }
     }
-    Err(std::io::ErrorKind::AlreadyExists.into())
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Versions of one file with one time that are kept.

@@ -43,6 +43,7 @@ mod space_floor;
 mod spool;
 mod stamp;
 mod time_step;
+mod tree_state;
 mod window;
 mod work;
 mod writer;

@@ -7,7 +7,9 @@ use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::DirId;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{Kept, Removal};
+use rustix::io::Errno;
 
+use super::aside::WITHOUT_TRASH;
 use super::event::{Done, Event};
 use super::job::Job;
 use super::presence;
@@ -189,7 +191,14 @@ fn kept_reason(kept: Kept) -> &'static str {
 }
 
 fn failure_of(entry: &RemovalEntry, error: &io::Error) -> Failure {
-    fault::failure(operation(entry), error)
+    let mut failure = fault::failure(operation(entry), error);
+    // Also between the project quotas of one file system, which nobody sees before.
+    if Errno::from_io_error(error) == Some(Errno::XDEV) {
+        failure.reason = format!(
+            "nothing can be moved from here to the trash; {WITHOUT_TRASH} and it is deleted for good"
+        );
+    }
+    failure
 }
 
 fn operation(entry: &RemovalEntry) -> Operation {

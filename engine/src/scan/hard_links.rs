@@ -62,7 +62,7 @@ mod tests {
             let name = Name::new(name.as_bytes()).unwrap();
             let entry = Entry { name, kind: Kind::File, meta: Meta::default(), skip };
             let identity = Identity { inode: inode.parse().unwrap(), ..Identity::default() };
-            ScannedEntry { entry, identity, names }
+            ScannedEntry { entry, identity, names, link: None }
         };
         ScannedDir {
             path: RelPath::parse(path.as_bytes()).unwrap(),

@@ -22,7 +22,7 @@ use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;
 
 use crate::filter::Filter;
-use crate::source::{Identity, Source, StopFlag};
+use crate::source::{FollowedLink, Identity, Source, StopFlag};
 
 /// One directory of the source as the job sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,8 @@ pub struct ScannedEntry {
     pub identity: Identity,
     /// How many names that file has; 1 behind a link.
     pub names: u32,
+    /// The link that was followed to it.
+    pub link: Option<Box<FollowedLink>>,
 }
 
 /// What a scan needs to know.

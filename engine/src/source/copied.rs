@@ -6,14 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use quicopy_protocol::attributes::DosAttributes;
 use quicopy_protocol::code::{Failure, Operation};
-use quicopy_protocol::meta::{Kind, Meta};
+use quicopy_protocol::meta::Meta;
 use quicopy_protocol::path::{Name, RelPath};
 use rustix::fs::{AtFlags, OFlags, XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
 
 use super::Source;
 use super::open::open_below;
-use super::stat::{Identity, Links, Stat, Type};
+use super::stat::{FollowedLink, Identity, Links, Stat};
 use crate::{dos_attributes, fault};
 
 /// What became of a file that was to go.
@@ -29,16 +29,17 @@ impl Source {
     /// Removes the file or link at `path`, if it is the one that was copied, in the state in which it was copied.
     ///
     /// The look and the removal go through one handle of the directory. What was changed meanwhile stays, and what a link on
-    /// the way leads to. Of a link that was followed only the link itself goes, even if nothing is left where it leads.
+    /// the way leads to. Of a `link` that was followed only the link itself goes, even if nothing is left where it leads:
+    /// another name of that may have been moved before. A link that took the place of what was copied stays.
     ///
     /// # Errors
     /// It was changed, or cannot be removed.
     pub fn remove_file(
         &self,
         path: &RelPath,
-        kind: &Kind,
         meta: &Meta,
         identity: &Identity,
+        link: Option<&FollowedLink>,
     ) -> Result<Gone, Failure> {
         let fail = |error: io::Error| fault::failure(Operation::DeleteSourceFile, &error);
         let Some((dir, name)) = path.split_last() else { return Ok(Gone::Gone) };
@@ -52,16 +53,14 @@ impl Source {
         };
         // Another name of it may have been this one, too, as with a mount point.
         let Some(own) = look(Links::Refuse)? else { return Ok(Gone::Gone) };
-        let found = match kind {
-            // One that was copied as a link is looked at itself; one that was followed, at what it leads to.
-            Kind::File if own.entry_type == Type::Link => look(Links::Follow)?,
-            Kind::File
-            | Kind::Link { .. }
-            | Kind::HardLink { .. }
-            | Kind::Directory
-            | Kind::Special => Some(own),
+        let is_as_copied = |found: &Stat| is_as_copied(found, meta, identity);
+        let may_go = match link {
+            None => is_as_copied(&own),
+            Some(link) => {
+                link.is_same(&own) && look(Links::Follow)?.is_none_or(|end| is_as_copied(&end))
+            }
         };
-        if found.is_some_and(|found| !is_as_copied(&found, meta, identity)) {
+        if !may_go {
             return Err(Failure::new(
                 Operation::DeleteSourceFile,
                 32,
@@ -166,6 +165,7 @@ mod tests {
     use quicopy_protocol::options::LinkPolicy;
     use std::os::unix::fs::{MetadataExt, symlink};
 
+    use super::super::stat::Type;
     use super::*;
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             ..Meta::default()
         };
         let path = RelPath::parse(b"a").unwrap();
-        let remove = |meta: &Meta| source.remove_file(&path, &Kind::File, meta, &identity);
+        let remove = |meta: &Meta| source.remove_file(&path, meta, &identity, None);
         assert!(remove(&Meta { size_bytes: 4, ..meta }).is_err());
         assert!(file.exists());
         assert_eq!(remove(&meta), Ok(Gone::Gone));
@@ -206,8 +206,11 @@ mod tests {
         let source = Source::open(&root, LinkPolicy::default()).unwrap();
         let stat = Stat::of_handle(std::fs::File::open(other.join("f")).unwrap()).unwrap();
         let path = |path: &str| RelPath::parse(path.as_bytes()).unwrap();
-        let remove =
-            |at: &str| source.remove_file(&path(at), &Kind::File, &stat.meta, &stat.identity);
+        let remove = |at: &str| {
+            let link = Stat::of_entry(source.root(), at.as_bytes(), Links::Refuse).unwrap();
+            let link = (link.entry_type == Type::Link).then(|| FollowedLink::new(&link));
+            source.remove_file(&path(at), &stat.meta, &stat.identity, link.as_ref())
+        };
         assert_eq!(remove("dir/f"), Ok(Gone::BehindLink));
         assert_eq!(source.remove_empty_dir(&path("dir/empty")), Ok(false));
         assert_eq!(remove("file"), Ok(Gone::Gone));
@@ -218,6 +221,31 @@ mod tests {
         std::fs::remove_file(other.join("f")).unwrap();
         assert_eq!(remove("file"), Ok(Gone::Gone));
         assert!(root.join("file").symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn a_link_that_nobody_copied_stays_wherever_it_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let source = Source::open(dir.path(), LinkPolicy::default()).unwrap();
+        let check = |name: &str, target: &str, put: &dyn Fn()| {
+            let stat = Stat::of_handle(std::fs::File::open(at(name)).unwrap()).unwrap();
+            let own = Stat::of_entry(source.root(), name.as_bytes(), Links::Refuse).unwrap();
+            let link = (own.entry_type == Type::Link).then(|| FollowedLink::new(&own));
+            let path = RelPath::parse(name.as_bytes()).unwrap();
+            put();
+            let _ = std::fs::remove_file(at(name));
+            symlink(target, at(name)).unwrap();
+            let removed = source.remove_file(&path, &stat.meta, &stat.identity, link.as_ref());
+            assert!(removed.is_err(), "{name}");
+            assert!(at(name).symlink_metadata().is_ok(), "{name}");
+        };
+        std::fs::write(at("file"), "text").unwrap();
+        check("file", "nowhere", &|| {});
+        std::fs::write(at("moved"), "text").unwrap();
+        check("moved", "away", &|| std::fs::rename(at("moved"), at("away")).unwrap());
+        symlink("away", at("link")).unwrap();
+        check("link", "nowhere", &|| {});
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) use directory::Unseen;
 pub(crate) use directory::{Directory, Found, LinkEnds};
 pub use extents::Extent;
 pub use file::{FileError, OfferedFile, SourceFile};
-pub use stat::Identity;
+pub use stat::{FollowedLink, Identity};
 pub(crate) use stat::{Links, Stat, Type};
 pub use stop::StopFlag;
 

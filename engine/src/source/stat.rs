@@ -24,6 +24,26 @@ impl Identity {
     }
 }
 
+/// A link that was followed, as it was found: what was copied under its name is what it led to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FollowedLink {
+    /// The link itself.
+    pub identity: Identity,
+    /// When it was made: nobody writes to a link.
+    pub modified: Timestamp,
+}
+
+impl FollowedLink {
+    pub(crate) fn new(link: &Stat) -> Self {
+        Self { identity: link.identity, modified: link.meta.modified }
+    }
+
+    /// Whether this is the same link. To lose or gain another name is no change, though it moves the change time.
+    pub(super) fn is_same(&self, found: &Stat) -> bool {
+        self.identity.is_same_file(&found.identity) && self.modified == found.meta.modified
+    }
+}
+
 /// What an entry is, before the job's rules say what it counts as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Type {

@@ -8,6 +8,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::about::About;
+use super::damaged::Damaged;
 use super::name::BatchName;
 use crate::disk::{DirHandle, DiskKind, NewDirMode, Share};
 
@@ -30,7 +31,18 @@ pub(super) fn open(share: &Share) -> io::Result<Option<DirHandle>> {
         return Ok(None);
     }
     let private = share.private().map_err(io::Error::other)?;
-    open_dir(private.dir(), TRASH)
+    let kind = private.dir().stat(&own_name(TRASH))?.map(|stat| stat.kind);
+    let opened = match kind {
+        None => return Ok(None),
+        Some(DiskKind::Directory) => open_dir(private.dir(), TRASH),
+        Some(DiskKind::Link) => {
+            Err(io::Error::other("it is a link, and none is followed here; move it away"))
+        }
+        Some(DiskKind::File | DiskKind::Special) => {
+            Err(io::Error::other("it is not a folder; move it away"))
+        }
+    };
+    opened.map_err(|error| Damaged::trash(error).into())
 }
 
 pub(super) fn open_dir(dir: &DirHandle, text: &str) -> io::Result<Option<DirHandle>> {
@@ -52,13 +64,10 @@ pub(super) fn open_or_make(dir: &DirHandle, name: &Name) -> io::Result<DirHandle
     }
 }
 
-/// The batches of a trash, the oldest first.
+/// The batches of a trash, the oldest first, and whatever else bears the name of one.
 pub(super) fn list(trash: &DirHandle) -> io::Result<Vec<BatchName>> {
-    let entries = trash.list()?.into_iter();
-    let mut batches: Vec<_> = entries
-        .filter(|entry| entry.stat.kind == DiskKind::Directory)
-        .filter_map(|entry| BatchName::parse(&entry.name))
-        .collect();
+    let entries = trash.list().map_err(Damaged::trash)?.into_iter();
+    let mut batches: Vec<_> = entries.filter_map(|entry| BatchName::parse(&entry.name)).collect();
     batches.sort_unstable();
     Ok(batches)
 }
@@ -126,9 +135,8 @@ impl Batch {
             Err(error) => return Err(error),
         }
         About::decode(&String::from_utf8_lossy(&text)).map_err(|newer| {
-            let name = self.name;
             io::Error::other(format!(
-                "batch {name} of the trash has format {newer}; a newer version of this program knows it"
+                "it has format {newer}; a newer version of this program knows it"
             ))
         })
     }

@@ -8,6 +8,7 @@ use quicopy_protocol::path::{Name, RelPath};
 use super::Why;
 use super::about::About;
 use super::batch::{self, BELOW, Batch, open_dir};
+use super::damaged::Damaged;
 use super::id::ItemId;
 use super::name::BatchName;
 use crate::disk::{DirHandle, DiskEntry, DiskKind, Share, Stat};
@@ -116,63 +117,104 @@ pub(super) fn size_of(dir: &DirHandle, name: &Name, stat: &Stat) -> io::Result<S
     }
 }
 
-/// Hands out what is in a share's trash, the oldest batch first, with what is known of the batch, until told to stop.
+/// Hands out what is in a share's trash, the oldest batch first, with what is known of the batch, until told to stop. Returns
+/// what could not be read, or was written by a newer version.
 ///
 /// # Errors
-/// The trash cannot be read, or a newer version wrote in it.
-pub fn items(share: &Share, mut take: impl FnMut(Seen<'_>) -> ControlFlow<()>) -> io::Result<()> {
-    let Some(trash) = batch::open(share)? else { return Ok(()) };
+/// Nothing of the trash can be read.
+pub fn items(
+    share: &Share,
+    mut take: impl FnMut(Seen<'_>) -> ControlFlow<()>,
+) -> io::Result<Vec<Damaged>> {
+    let mut unread = Vec::new();
+    let Some(trash) = batch::open(share)? else { return Ok(unread) };
     for name in batch::list(&trash)? {
-        let Some(batch) = Batch::open(&trash, name)? else { continue };
-        let about = batch.about()?;
-        let walk = Walk { share, batch: &batch, about: &about };
-        if walk.node(&batch.dir, &RelPath::ROOT, &mut take)?.is_break() {
+        let opened = Batch::open(&trash, name)
+            .and_then(|batch| batch.map(|batch| Ok((batch.about()?, batch))).transpose());
+        let (about, batch) = match opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => continue,
+            Err(error) => {
+                unread.push(Damaged::batch(&name, error));
+                continue;
+            }
+        };
+        let mut walk =
+            Walk { share, batch: &batch, about: &about, unread: &mut unread, take: &mut take };
+        if walk.node(&batch.dir, &RelPath::ROOT).is_break() {
             break;
         }
     }
-    Ok(())
+    Ok(unread)
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'b> {
     share: &'a Share,
     batch: &'a Batch,
     about: &'a About,
+    unread: &'a mut Vec<Damaged>,
+    take: &'a mut (dyn FnMut(Seen<'_>) -> ControlFlow<()> + 'b),
 }
 
-impl Walk<'_> {
-    /// Hands out what lies in one node and below it. What still has its first name in the share was not overwritten after all,
-    /// and is left out.
-    fn node(
-        &self,
-        dir: &DirHandle,
-        path: &RelPath,
-        take: &mut dyn FnMut(Seen<'_>) -> ControlFlow<()>,
-    ) -> io::Result<ControlFlow<()>> {
+impl Walk<'_, '_> {
+    /// Hands out what lies in one node and below it, and notes what cannot be read of it.
+    fn node(&mut self, dir: &DirHandle, path: &RelPath) -> ControlFlow<()> {
         for why in Why::ALL {
-            let Some(place) = open_dir(dir, why.folder())? else { continue };
-            for DiskEntry { name, stat } in place.list()? {
-                let Ok(path) = path.join(&name) else { continue };
-                if why == Why::Overwritten && is_at(self.share, &path, &stat) {
-                    continue;
-                }
-                let batch = self.batch.name;
-                let found = Found { id: ItemId::of(&batch, why, &path), batch, path, why, stat };
-                if take(Seen { found, about: self.about, place: &place }).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
+            match self.things(dir, path, why) {
+                Ok(flow) => flow?,
+                Err(error) => self.note(path, error),
             }
         }
-        let Some(below) = open_dir(dir, BELOW)? else { return Ok(ControlFlow::Continue(())) };
-        for DiskEntry { name, stat } in below.list()? {
+        let (below, entries) = match list_dir(dir, BELOW) {
+            Ok(Some(below)) => below,
+            Ok(None) => return ControlFlow::Continue(()),
+            Err(error) => {
+                self.note(path, error);
+                return ControlFlow::Continue(());
+            }
+        };
+        for DiskEntry { name, stat } in entries {
             let Ok(path) = path.join(&name) else { continue };
-            if stat.kind == DiskKind::Directory
-                && self.node(&below.open_dir(&name)?, &path, take)?.is_break()
-            {
+            if stat.kind != DiskKind::Directory {
+                continue;
+            }
+            match below.open_dir(&name) {
+                Ok(node) => self.node(&node, &path)?,
+                Err(error) => self.note(&path, error),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands out what lies in a node for one reason. What still has its first name in the share was not overwritten after all,
+    /// and is left out.
+    fn things(&mut self, dir: &DirHandle, path: &RelPath, why: Why) -> io::Result<ControlFlow<()>> {
+        let Some((place, entries)) = list_dir(dir, why.folder())? else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        for DiskEntry { name, stat } in entries {
+            let Ok(path) = path.join(&name) else { continue };
+            if why == Why::Overwritten && is_at(self.share, &path, &stat) {
+                continue;
+            }
+            let batch = self.batch.name;
+            let found = Found { id: ItemId::of(&batch, why, &path), batch, path, why, stat };
+            if (self.take)(Seen { found, about: self.about, place: &place }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
     }
+
+    fn note(&mut self, path: &RelPath, error: io::Error) {
+        self.unread.push(Damaged::node(&self.batch.name, path, error));
+    }
+}
+
+fn list_dir(dir: &DirHandle, text: &str) -> io::Result<Option<(DirHandle, Vec<DiskEntry>)>> {
+    let Some(dir) = open_dir(dir, text)? else { return Ok(None) };
+    let entries = dir.list()?;
+    Ok(Some((dir, entries)))
 }
 
 /// Whether this very file stands at `path`.
@@ -205,22 +247,39 @@ pub enum FindError {
     /// A job left more than can be given back in one go.
     #[error("the job left over {FOUND_MAX} entries in the trash; restore them one by one")]
     TooMany,
+    /// Nothing that can be read is called that, and not everything can.
+    #[error("nothing in the trash that can be read has the id {text}; {unread}")]
+    Unread {
+        /// What was asked for.
+        text: String,
+        /// The first that cannot.
+        unread: Damaged,
+    },
     /// The trash cannot be read.
     #[error("the trash cannot be read")]
-    Disk(#[from] io::Error),
+    Disk(#[source] io::Error),
+}
+
+/// What a text means.
+#[derive(Debug)]
+pub struct Finding {
+    /// The things, the shallowest first.
+    pub found: Vec<Found>,
+    /// What of the same job cannot be read.
+    pub unread: Vec<Damaged>,
 }
 
 /// Finds what `text` means: the id of one thing, or the beginning of one; or the id of a job, or its first eight characters
-/// or more, for all that this job left in the trash, the shallowest first.
+/// or more, for all that this job left in the trash.
 ///
 /// # Errors
 /// It means nothing, or several things.
-pub fn find(share: &Share, text: &str) -> Result<Vec<Found>, FindError> {
+pub fn find(share: &Share, text: &str) -> Result<Finding, FindError> {
     let wanted = text.to_ascii_lowercase();
     let (mut one, mut other, mut of_job) = (None, None, Vec::new());
     let is_id = wanted.len() >= ID_CHARACTERS_MIN;
     let is_job = wanted.len() >= JOB_CHARACTERS_MIN;
-    items(share, |Seen { found, .. }| {
+    let mut unread = items(share, |Seen { found, .. }| {
         if is_id && found.id.as_str().starts_with(&wanted) {
             match &one {
                 None => one = Some(found.clone()),
@@ -231,7 +290,8 @@ pub fn find(share: &Share, text: &str) -> Result<Vec<Found>, FindError> {
             of_job.push(found);
         }
         if of_job.len() > FOUND_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    })
+    .map_err(FindError::Disk)?;
     if of_job.len() > FOUND_MAX {
         return Err(FindError::TooMany);
     }
@@ -239,15 +299,20 @@ pub fn find(share: &Share, text: &str) -> Result<Vec<Found>, FindError> {
         (Some(first), Some(second), _) => {
             Err(FindError::Ambiguous { text: text.into(), first: first.id, second })
         }
-        (Some(found), None, true) => Ok(vec![found]),
+        (Some(found), None, true) => Ok(Finding { found: vec![found], unread: Vec::new() }),
         (None, _, false) => {
             of_job.sort_by_key(|found| (found.path.depth(), found.batch));
-            Ok(of_job)
+            let is_of_job = |batch: BatchName| batch.job_text().starts_with(&wanted);
+            unread.retain(|damaged| damaged.batch.is_some_and(is_of_job));
+            Ok(Finding { found: of_job, unread })
         }
         (Some(first), None, false) => {
             let second = of_job[0].id;
             Err(FindError::Ambiguous { text: text.into(), first: first.id, second })
         }
-        (None, _, true) => Err(FindError::Unknown(text.into())),
+        (None, _, true) => Err(match unread.into_iter().next() {
+            Some(unread) => FindError::Unread { text: text.into(), unread },
+            None => FindError::Unknown(text.into()),
+        }),
     }
 }

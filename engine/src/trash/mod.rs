@@ -23,6 +23,7 @@
 mod about;
 mod batch;
 mod bin;
+mod damaged;
 mod id;
 mod item;
 mod keeping;
@@ -36,8 +37,9 @@ mod tests;
 
 pub use about::{About, DAYS_DEFAULT};
 pub use bin::Bin;
+pub use damaged::Damaged;
 pub use id::ItemId;
-pub use item::{FindError, Found, Seen, Size, count, find, items};
+pub use item::{FindError, Finding, Found, Seen, Size, count, find, items};
 pub use name::BatchName;
 pub use restore::{RestoreError, restore};
 pub use room::{Emptied, Sweep, Swept, capacity_bytes, empty, give_back, sweep};

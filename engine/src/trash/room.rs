@@ -8,6 +8,7 @@ use quicopy_protocol::path::Name;
 
 use super::Why;
 use super::batch::{self, BELOW, Batch, TRASH, open_dir, own_name};
+use super::damaged::Damaged;
 use super::item::{Size, size_of};
 use super::keeping::{Facts, Limits, due};
 use super::name::BatchName;
@@ -68,12 +69,19 @@ pub fn sweep(share: &Share, rules: &Sweep) -> io::Result<Swept> {
     let mut swept = Swept::default();
     let batches = facts(&trash, rules.days)?;
     for at in due(&batches, &limits) {
-        if give_up(&trash, batches[at].name)? == GivenUp::Gone {
-            swept.batches += 1;
-            swept.size += batches[at].size;
+        let name = batches[at].name;
+        match give_up(&trash, name) {
+            Ok(GivenUp::Gone) => {
+                swept.batches += 1;
+                swept.size += batches[at].size;
+            }
+            Ok(GivenUp::Held) => {}
+            Err(error) => tracing::warn!("{}", Damaged::batch(&name, error)),
         }
     }
-    remove_gone(&trash, &mut left)?;
+    for damaged in remove_gone(&trash, &mut left)? {
+        tracing::warn!("{damaged}");
+    }
     tidy(share)?;
     Ok(swept)
 }
@@ -101,7 +109,9 @@ pub fn give_back(share: &Share, needed: u64, wanted: u64) -> io::Result<u64> {
         }
     }
     let mut entries_max = u64::MAX;
-    outcome = outcome.and(remove_gone(&trash, &mut entries_max));
+    let removed = remove_gone(&trash, &mut entries_max)
+        .and_then(|stays| stays.into_iter().try_for_each(|damaged| Err(damaged.into())));
+    outcome = outcome.and(removed);
     match outcome {
         Err(error) if freed == 0 => Err(error),
         Err(error) => {
@@ -113,58 +123,67 @@ pub fn give_back(share: &Share, needed: u64, wanted: u64) -> io::Result<u64> {
 }
 
 /// What emptying came to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Emptied {
     /// What is gone.
     pub size: Size,
     /// Batches that stay, since a job fills them.
     pub held: u64,
+    /// What stays because it cannot be read or removed, or a newer version wrote it.
+    pub damaged: Vec<Damaged>,
 }
 
 /// Removes all that has been in the trash for longer than `older`.
 ///
 /// # Errors
-/// The trash cannot be read or written.
+/// Nothing of the trash can be read.
 pub fn empty(share: &Share, older: Duration, now: Timestamp) -> io::Result<Emptied> {
     let Some(trash) = batch::open(share)? else { return Ok(Emptied::default()) };
     let mut emptied = Emptied::default();
     let oldest = now.seconds.saturating_sub(i64::try_from(older.as_secs()).unwrap_or(i64::MAX));
-    for facts in facts(&trash, None)? {
-        if facts.name.begun > oldest {
-            continue;
-        }
-        match give_up(&trash, facts.name)? {
-            GivenUp::Gone => emptied.size += facts.size,
-            GivenUp::Held => emptied.held += 1,
+    for name in batch::list(&trash)?.into_iter().filter(|name| name.begun <= oldest) {
+        let given_up = facts_of(&trash, name, None).and_then(|facts| {
+            facts.map(|facts| Ok((give_up(&trash, name)?, facts.size))).transpose()
+        });
+        match given_up {
+            Ok(None) => {}
+            Ok(Some((GivenUp::Gone, size))) => emptied.size += size,
+            Ok(Some((GivenUp::Held, _))) => emptied.held += 1,
+            Err(error) => emptied.damaged.push(Damaged::batch(&name, error)),
         }
     }
     let mut entries_max = u64::MAX;
-    remove_gone(&trash, &mut entries_max)?;
+    emptied.damaged.extend(remove_gone(&trash, &mut entries_max)?);
     tidy(share)?;
     Ok(emptied)
 }
 
-/// All batches, the oldest first. One that a newer version wrote is nobody's to judge here, and is left alone.
+/// All batches, the oldest first. What is damaged, or what a newer version wrote, is nobody's to judge here, and is left alone.
 fn facts(trash: &DirHandle, days: Option<u16>) -> io::Result<Vec<Facts>> {
     let mut all = Vec::new();
     for name in batch::list(trash)? {
-        let Some(batch) = Batch::open(trash, name)? else { continue };
-        let about = match batch.about() {
-            Ok(about) => about,
+        match facts_of(trash, name, days) {
+            Ok(facts) => all.extend(facts),
             Err(error) => {
-                tracing::warn!(%error, "left alone");
-                continue;
+                let damaged = Damaged::batch(&name, error);
+                tracing::warn!("{damaged}; it is left alone");
             }
-        };
-        let hold = batch.hold(None)?;
-        let size = match &hold {
-            Some(_) => counted(&batch)?,
-            None => Size { bytes: 0, entries: 1 },
-        };
-        let days = days.unwrap_or(about.days);
-        all.push(Facts { name, size, days, held: hold.is_none() });
+        }
     }
     Ok(all)
+}
+
+/// One batch; `None` if it is gone.
+fn facts_of(trash: &DirHandle, name: BatchName, days: Option<u16>) -> io::Result<Option<Facts>> {
+    let Some(batch) = Batch::open(trash, name)? else { return Ok(None) };
+    let about = batch.about()?;
+    let hold = batch.hold(None)?;
+    let size = match &hold {
+        Some(_) => counted(&batch)?,
+        None => Size { bytes: 0, entries: 1 },
+    };
+    let days = days.unwrap_or(about.days);
+    Ok(Some(Facts { name, size, days, held: hold.is_none() }))
 }
 
 /// What a batch comes to: counted once, since nothing is added when its job is over.
@@ -243,20 +262,20 @@ fn give_up(trash: &DirHandle, name: BatchName) -> io::Result<GivenUp> {
 }
 
 /// Removes what was given up, now or by a run that was killed over it; at most `left` entries. What cannot be removed
-/// keeps nothing else.
+/// keeps nothing else, and is returned.
 ///
 /// # Errors
-/// The last of them.
-fn remove_gone(trash: &DirHandle, left: &mut u64) -> io::Result<()> {
-    let mut outcome = Ok(());
-    for entry in trash.list()? {
+/// The trash cannot be read.
+fn remove_gone(trash: &DirHandle, left: &mut u64) -> io::Result<Vec<Damaged>> {
+    let mut stays = Vec::new();
+    for entry in trash.list().map_err(Damaged::trash)? {
         if entry.name.as_bytes().starts_with(GONE.as_bytes())
             && let Err(error) = remove(trash, &entry.name, &entry.stat, left)
         {
-            outcome = Err(error);
+            stays.push(Damaged::in_trash(&entry.name.to_string(), error));
         }
     }
-    outcome
+    Ok(stays)
 }
 
 /// Removes an entry with all that it holds, as far as `left` goes; says whether it is gone. Never follows a link, never enters

@@ -10,6 +10,7 @@ use quicopy_protocol::path::Name;
 use super::*;
 use crate::disk::Share;
 use quicopy_protocol::path::RelPath;
+use quicopy_protocol::text::with_causes;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl World {
 
     fn found(&self) -> Vec<(Found, Size, String)> {
         let mut all = Vec::new();
-        items(&self.share, |seen| {
+        let _ = items(&self.share, |seen| {
             let size = seen.size().unwrap();
             all.push((seen.found.clone(), size, seen.about.by.clone()));
             ControlFlow::Continue(())
@@ -102,8 +103,9 @@ impl World {
     }
 
     fn restore(&self, text: &str, to: Option<&str>) -> Result<(), RestoreError> {
-        let found = find(&self.share, text).unwrap();
-        found
+        let finding = find(&self.share, text).unwrap();
+        finding
+            .found
             .iter()
             .try_for_each(|found| restore(&self.share, found, &to.map_or(found.path.clone(), path)))
     }
@@ -261,7 +263,7 @@ fn a_text_that_names_nothing_or_several_things_restores_nothing() {
     assert!(matches!(find(&world.share, ""), Err(FindError::Unknown(_))));
     let id = world.id_of("x");
     assert!(matches!(find(&world.share, &id[..3]), Err(FindError::Unknown(_))));
-    assert_eq!(find(&world.share, &id[..4]).unwrap().len(), 1);
+    assert_eq!(find(&world.share, &id[..4]).unwrap().found.len(), 1);
 }
 
 #[test]
@@ -356,4 +358,75 @@ fn a_share_without_a_trash_has_none_made_by_a_look() {
     assert_eq!(world.list(), "");
     world.sweep(0);
     assert!(!Path::new(&world.at(".quicopy")).exists());
+}
+
+const DAMAGED: &str = ".quicopy/trash/2026-11-22T03-45-12Z-01010101010101010101010101010101";
+
+/// A trash of which the first batch is damaged by `damage`, which is given its folder.
+fn damaged(damage: impl Fn(&Path)) -> World {
+    let world = World::new("a/x y z");
+    world.delete(&world.bin(1, 0), "a/x y");
+    world.delete(&world.bin(2, 1), "z");
+    damage(&world.at(DAMAGED));
+    world
+}
+
+fn damages() -> [fn(&Path); 4] {
+    [
+        |batch| {
+            fs::rename(batch.join("below"), batch.join("away")).unwrap();
+            std::os::unix::fs::symlink("away", batch.join("below")).unwrap();
+        },
+        |batch| {
+            fs::remove_file(batch.join("about")).unwrap();
+            fs::create_dir(batch.join("about")).unwrap();
+        },
+        |batch| {
+            fs::remove_dir_all(batch).unwrap();
+            std::os::unix::fs::symlink("/tmp", batch).unwrap();
+        },
+        |batch| fs::write(batch.join("about"), "quicopy trash 2\n").unwrap(),
+    ]
+}
+
+#[test]
+fn a_damaged_batch_is_named_and_keeps_no_other_from_anything() {
+    for damage in damages() {
+        let world = damaged(damage);
+        let unread = items(&world.share, |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(unread.len(), 1, "{unread:?}");
+        assert!(unread[0].to_string().starts_with(DAMAGED), "{}", unread[0]);
+        assert!(world.list().split_whitespace().any(|path| path == "z"));
+        let unknown = find(&world.share, "zzzz").unwrap_err().to_string();
+        assert!(unknown.contains("zzzz") && unknown.contains(DAMAGED), "{unknown}");
+        world.restore(&world.id_of("z"), None).unwrap();
+        world.delete(&world.bin(2, 1), "z");
+        let now = Timestamp { seconds: BEGUN + 2 * DAY, nanos: 0 };
+        let emptied = empty(&world.share, Duration::ZERO, now).unwrap();
+        assert_eq!((emptied.size.entries, emptied.damaged.len()), (1, 1));
+        assert!(emptied.damaged[0].to_string().starts_with(DAMAGED));
+        assert!(world.at(DAMAGED).symlink_metadata().is_ok());
+        assert_eq!(world.sweep(99).batches, 0);
+        assert_eq!(give_back(&world.share, 0, 9).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_trash_that_is_no_folder_is_an_error_that_names_it() {
+    let world = World::new("x");
+    world.delete(&world.bin(1, 0), "x");
+    let elsewhere = world.at("elsewhere");
+    fs::rename(world.at(".quicopy/trash"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", world.at(".quicopy/trash")).unwrap();
+    let now = Timestamp { seconds: BEGUN + DAY, nanos: 0 };
+    let told = [
+        items(&world.share, |_| ControlFlow::Continue(())).err().map(|error| error.to_string()),
+        empty(&world.share, Duration::ZERO, now).err().map(|error| error.to_string()),
+        find(&world.share, "zzzz").err().map(|error| with_causes(&error)),
+    ];
+    for told in told {
+        let told = told.unwrap();
+        assert!(told.contains(".quicopy/trash") && told.contains("link"), "{told}");
+    }
+    assert_eq!(fs::read_dir(elsewhere).unwrap().count(), 1);
 }

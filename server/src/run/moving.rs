@@ -36,8 +36,8 @@ impl Mover {
         match self.0 {
             MoveMode::Keep => Ok(Gone::Gone),
             MoveMode::Files | MoveMode::FilesAndDirectories => {
-                let entry = &scanned.entry;
-                source.remove_file(path, &entry.kind, &entry.meta, &scanned.identity)
+                let link = scanned.link.as_deref();
+                source.remove_file(path, &scanned.entry.meta, &scanned.identity, link)
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use quicopy_protocol::meta::{Digest, DirId, Entry, Kind, Meta, Timestamp};
 use quicopy_protocol::options::{
-    ConflictPolicy, CopyFlags, Durability, JobPolicy, Recurse, Retry, Selection,
+    ConflictPolicy, CopyFlags, Durability, JobPolicy, Recurse, Retry, Rule, Selection,
 };
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::{Basis, OutcomeResult};
@@ -35,6 +35,8 @@ struct Site {
     require_marker: Option<Name>,
     default_limit: DefaultLimit,
     policy: JobPolicy,
+    /// What somebody does at the destination before the first content comes.
+    meanwhile: Option<fn(&Path)>,
 }
 
 /// What a job told.
@@ -70,7 +72,8 @@ impl Site {
             ..JobPolicy::default()
         };
         let (index, trash, require_marker) = (None, None, None);
-        Self { dir, index, trash, require_marker, default_limit: DefaultLimit::Refuse, policy }
+        let (default_limit, meanwhile) = (DefaultLimit::Refuse, None);
+        Self { dir, index, trash, require_marker, default_limit, policy, meanwhile }
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -111,7 +114,12 @@ impl Site {
         }
         listed_tx.send_blocking(Listed::End).unwrap();
         let contents: Vec<_> = source.values().map(|files| files.to_vec()).collect();
-        let sender = std::thread::spawn(move || serve(&events, &content_tx, &contents));
+        let (mut meanwhile, root) = (self.meanwhile, self.dir.path().to_owned());
+        let sender = std::thread::spawn(move || {
+            serve(&events, &content_tx, &contents, || {
+                meanwhile.take().into_iter().for_each(|act| act(&root));
+            })
+        });
         let inputs = Inputs { listed, lists, content };
         let ended = run(setup, inputs, events_tx, StopFlag::default());
         let told = sender.join().unwrap();
@@ -214,16 +222,18 @@ fn content_of(source: &Source, path: &RelPath) -> &'static str {
     source[dir].iter().find(|(file, _)| *file == name).unwrap().1
 }
 
-/// Answers every wish with the file's content, or its hash alone, except files whose content is "unreadable".
+/// Answers every wish, after a `pause`, with the file's content, or its hash alone, except files whose content is "unreadable".
 fn serve(
     events: &Receiver<Event>,
     content: &Sender<Content>,
     contents: &[Vec<(&'static str, &'static str)>],
+    mut pause: impl FnMut(),
 ) -> Told {
     let mut told = Told::default();
     while let Ok(event) = events.recv_blocking() {
         match event {
             Event::Want { want, entry, basis } => {
+                pause();
                 told.wants += usize::from(basis == Basis::Nothing);
                 // Files sort before their directory's own directories in these sources.
                 let (_, text) = contents[entry.dir.0 as usize][entry.index as usize];
@@ -381,6 +391,29 @@ fn a_directory_in_the_place_of_a_file_gives_way_with_all_it_holds_and_the_revers
         .filter(|name| !["a", "b", ".quicopy"].contains(&&**name))
         .collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn what_comes_into_a_tree_that_is_to_give_way_keeps_it() {
+    let meanwhile: [fn(&Path); 4] = [
+        |root| std::fs::write(root.join("a/deep/new"), "mine").unwrap(),
+        |root| std::fs::write(root.join("a/new.keep"), "mine").unwrap(),
+        |root| std::fs::write(root.join("a/deep/x"), "mine").unwrap(),
+        |root| std::fs::create_dir(root.join("a/deep/dir")).unwrap(),
+    ];
+    for meanwhile in meanwhile {
+        for mut site in [Site::new(&[("a/deep/x", "1")]), Site::with_trash(&[("a/deep/x", "1")])] {
+            site.policy.selection.exclude_files = vec![Rule::Name("*.keep".into())];
+            site.meanwhile = Some(meanwhile);
+            let told = site.mirror(&source(&[("", &[("a", "now a file")])]));
+            assert_eq!(told.failed.len(), 1, "{:?}", told.failed);
+            assert!(told.failed[0].contains("changed at the destination"), "{:?}", told.failed);
+            assert!(site.path("a/deep/x").exists());
+            let kept = ["a/deep/new", "a/new.keep", "a/deep/x"].map(|path| site.read(path));
+            let is_kept = kept.contains(&Some("mine".into())) || site.path("a/deep/dir").exists();
+            assert!(is_kept, "{kept:?}");
+        }
+    }
 }
 
 #[test]

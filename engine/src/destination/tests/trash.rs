@@ -6,7 +6,7 @@ use super::*;
 use crate::trash::{self, Why};
 
 impl Site {
-    fn with_trash(files: &[(&str, &str)]) -> Self {
+    pub(super) fn with_trash(files: &[(&str, &str)]) -> Self {
         let trash = TrashRules { job: [7; 16], by: "web".into(), days: 7 };
         Self { trash: Some(trash), ..Self::new(files) }
     }
@@ -15,7 +15,7 @@ impl Site {
     fn trash(&self) -> String {
         let share = Share::open(self.dir.path()).unwrap();
         let mut all = Vec::new();
-        trash::items(&share, |seen| {
+        let unread = trash::items(&share, |seen| {
             let mark = if seen.found.why == Why::Overwritten { "*" } else { "" };
             let entries = match seen.size().unwrap().entries {
                 1 => String::new(),
@@ -25,12 +25,13 @@ impl Site {
             ControlFlow::Continue(())
         })
         .unwrap();
+        assert!(unread.is_empty(), "{unread:?}");
         all.join(" ")
     }
 
     fn restore_all(&self) {
         let share = Arc::new(Share::open(self.dir.path()).unwrap());
-        for found in trash::find(&share, "07070707").unwrap() {
+        for found in trash::find(&share, "07070707").unwrap().found {
             trash::restore(&share, &found, &found.path).unwrap();
         }
     }
@@ -67,7 +68,7 @@ fn of_a_tree_that_holds_something_protected_the_rest_goes() {
         ("o/t/keep", ""),
         ("p/q", ""),
     ]);
-    let keep = quicopy_protocol::options::Rule::Name("keep".into());
+    let keep = Rule::Name("keep".into());
     site.policy.selection.exclude_files = vec![keep];
     let done = site.mirror(&source(&[("", &[("a", "one")])])).done.unwrap();
     assert_eq!((done.deleted, done.trashed), (5, 5));

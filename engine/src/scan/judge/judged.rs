@@ -34,14 +34,15 @@ pub(in crate::scan) struct Enter {
 impl Judged {
     pub(super) fn plain(name: Name, kind: Kind, stat: Stat, skip: Option<Skip>) -> Self {
         let entry = Entry { name, kind, meta: stat.meta, skip };
-        let scanned = ScannedEntry { entry, identity: stat.identity, names: stat.names };
+        let scanned =
+            ScannedEntry { entry, identity: stat.identity, names: stat.names, link: None };
         Self { scanned, failure: None, enter: None }
     }
 
     /// An entry that nobody looks at further.
     pub(super) fn skipped(name: Name, kind: Kind, skip: Skip) -> Self {
         let entry = Entry { name, kind, meta: Meta::default(), skip: Some(skip) };
-        let scanned = ScannedEntry { entry, identity: Identity::default(), names: 1 };
+        let scanned = ScannedEntry { entry, identity: Identity::default(), names: 1, link: None };
         Self { scanned, failure: None, enter: None }
     }
 

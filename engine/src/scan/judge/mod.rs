@@ -16,7 +16,7 @@ use quicopy_protocol::path::{Name, RelPath};
 
 use crate::fault;
 use crate::filter::{Filter, Traits};
-use crate::source::{Found, Identity, LinkEnds, Links, Stat, Type};
+use crate::source::{FollowedLink, Found, Identity, LinkEnds, Links, Stat, Type};
 pub(super) use judged::{Enter, Judged};
 
 /// The rules of a job.
@@ -61,7 +61,7 @@ impl Judge<'_> {
         }
         match (found.own, found.link) {
             (Err(unseen), _) => self.unreadable(here, name, unseen.entry_type, &unseen.error),
-            (Ok(stat), None) => self.entry(here, name, stat, found.attributes, Links::Refuse),
+            (Ok(stat), None) => self.entry(here, name, stat, found.attributes, None),
             (Ok(link), Some(ends)) => match &ends.target {
                 Ok(target) if target.entry_type == Type::Directory => {
                     let target = *target;
@@ -72,14 +72,14 @@ impl Judge<'_> {
         }
     }
 
-    /// An entry that is no link, or the target of one that is followed.
+    /// An entry that is no link, or the target of one that is followed: `via` is that link.
     fn entry(
         &self,
         here: &Here<'_>,
         name: Name,
         mut stat: Stat,
         attributes: DosAttributes,
-        via: Links,
+        via: Option<Stat>,
     ) -> Judged {
         match stat.entry_type {
             Type::File => {
@@ -92,9 +92,10 @@ impl Judge<'_> {
                 let beside_mode = attributes.without(DosAttributes::READ_ONLY);
                 stat.meta.attributes = self.lists_attributes.then_some(beside_mode);
                 let mut judged = Judged::plain(name, Kind::File, stat, skip);
-                if via == Links::Follow {
+                if let Some(link) = via {
                     // Each link that is followed becomes a file of its own.
                     judged.scanned.names = 1;
+                    judged.scanned.link = Some(Box::new(FollowedLink::new(&link)));
                 }
                 judged
             }
@@ -111,7 +112,8 @@ impl Judge<'_> {
                     () => None,
                 });
                 let mut judged = Judged::plain(name, Kind::Directory, stat, skip);
-                judged.enter = skip.is_none().then_some(Enter { path, links: via, is_listed });
+                let links = if via.is_some() { Links::Follow } else { Links::Refuse };
+                judged.enter = skip.is_none().then_some(Enter { path, links, is_listed });
                 judged
             }
             // Behind a link there is none, and a link itself is judged elsewhere.
@@ -137,7 +139,7 @@ impl Judge<'_> {
             let skip = skip.or_else(|| self.link_skip(here, &name));
             Judged::recreated(name, link, text, skip)
         } else {
-            self.entry(here, name, target, DosAttributes::NONE, Links::Follow)
+            self.entry(here, name, target, DosAttributes::NONE, Some(link))
         }
     }
 
@@ -162,7 +164,7 @@ impl Judge<'_> {
             return Judged::recreated(name, link, text, skip);
         }
         match target {
-            Ok(target) => self.entry(here, name, target, attributes, Links::Follow),
+            Ok(target) => self.entry(here, name, target, attributes, Some(link)),
             Err(error) => self.unreadable(here, name, Type::File, &error),
         }
     }

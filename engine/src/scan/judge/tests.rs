@@ -238,3 +238,10 @@ fn the_file_that_is_left_out_is_known_by_any_name_and_through_links() {
     let link = Found { link: Some(Box::new(ends)), ..found("log", Type::Link) };
     check(&all(), link, Kind::File, Some(Skip::Named));
 }
+
+#[test]
+fn of_a_link_that_is_followed_the_link_itself_is_known() {
+    let link_of = |found| judge_at(&all(), found, 0, 0).scanned.link;
+    assert_eq!(link_of(link("l", Some(Type::File))).unwrap().identity, stat(Type::Link).identity);
+    assert_eq!(link_of(found("f", Type::File)), None);
+}
