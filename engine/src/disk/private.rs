@@ -129,7 +129,8 @@ fn split(name: &Name) -> Option<(&str, &str)> {
     std::str::from_utf8(name.as_bytes()).ok()?.split_once('.')
 }
 
-pub(super) fn own_name(text: &str) -> Name {
+/// A name that this program gives.
+pub(crate) fn own_name(text: &str) -> Name {
     Name::new(text.as_bytes()).expect("our own names are short and hold no slash")
 }
 

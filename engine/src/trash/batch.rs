@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use quicopy_protocol::path::Name;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::about::About;
 use super::damaged::Damaged;
 use super::name::BatchName;
-use crate::disk::{DirHandle, DiskKind, NewDirMode, Share};
+use crate::disk::private::own_name;
+use crate::disk::{DirHandle, DiskKind, Share};
 
 pub(super) const TRASH: &str = "trash";
 pub(super) const BELOW: &str = "below";
@@ -20,10 +20,6 @@ const ABOUT_BYTES_MAX: u64 = 4096;
 
 /// How often the folder is made again when somebody, finding it empty, removes it meanwhile.
 const TRIES: usize = 8;
-
-pub(super) fn own_name(text: &str) -> Name {
-    Name::new(text.as_bytes()).expect("our own names are short and hold no slash")
-}
 
 /// The trash of a share, if it has one. Makes nothing.
 pub(super) fn open(share: &Share) -> io::Result<Option<DirHandle>> {
@@ -49,18 +45,6 @@ pub(super) fn open_dir(dir: &DirHandle, text: &str) -> io::Result<Option<DirHand
     match dir.open_dir(&own_name(text)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
-    }
-}
-
-pub(super) fn open_or_make(dir: &DirHandle, name: &Name) -> io::Result<DirHandle> {
-    match dir.open_dir(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match dir.make_dir(name, NewDirMode::Closed) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => dir.open_dir(name),
-                made => made,
-            }
-        }
-        opened => opened,
     }
 }
 
@@ -100,8 +84,8 @@ impl Batch {
         let private = share.private().map_err(io::Error::other)?;
         let mut last = Errno::BUSY.into();
         for _ in 0..TRIES {
-            let made = open_or_make(private.dir(), &own_name(TRASH)).and_then(|trash| {
-                let batch = Self { name, dir: open_or_make(&trash, &name.folder())? };
+            let made = private.dir().open_or_make_dir(&own_name(TRASH)).and_then(|trash| {
+                let batch = Self { name, dir: trash.open_or_make_dir(&name.folder())? };
                 let hold = batch.hold(Some(about))?;
                 // Whoever gave it up before it was held has taken it away, and has a folder that nobody lists.
                 let is_there = batch.is_still_in(&trash)?;

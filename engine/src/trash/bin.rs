@@ -9,8 +9,9 @@ use rustix::io::Errno;
 
 use super::Why;
 use super::about::About;
-use super::batch::{BELOW, Batch, Hold, open_or_make, own_name};
+use super::batch::{BELOW, Batch, Hold};
 use super::name::BatchName;
+use crate::disk::private::own_name;
 use crate::disk::{DirHandle, DiskKind, RenameMode, Share};
 
 /// Versions of one path that one run may put into the trash.
@@ -126,10 +127,9 @@ impl Open {
         }
         let mut node = self.batch.dir.clone();
         for name in parent.names() {
-            node =
-                open_or_make(&node, &own_name(BELOW)).and_then(|dir| open_or_make(&dir, &name))?;
+            node = node.open_or_make_dir(&own_name(BELOW))?.open_or_make_dir(&name)?;
         }
-        let place = open_or_make(&node, &own_name(why.folder()))?;
+        let place = node.open_or_make_dir(&own_name(why.folder()))?;
         self.last = Some((parent, why, place.clone()));
         Ok(place)
     }
@@ -169,17 +169,10 @@ pub(super) fn move_free(
     to: &Name,
 ) -> io::Result<()> {
     match dir.rename(name, into, to, RenameMode::KeepOld) {
-        Err(error)
-            if matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
-            ) =>
-        {
-            match into.stat(to)? {
-                Some(_) => Err(Errno::EXIST.into()),
-                None => dir.rename(name, into, to, RenameMode::Replace),
-            }
-        }
+        Err(error) if DirHandle::is_unknown_mode(&error) => match into.stat(to)? {
+            Some(_) => Err(Errno::EXIST.into()),
+            None => dir.rename(name, into, to, RenameMode::Replace),
+        },
         moved => moved,
     }
 }

@@ -7,15 +7,16 @@ use quicopy_protocol::meta::Timestamp;
 use quicopy_protocol::path::Name;
 
 use super::Why;
-use super::batch::{self, BELOW, Batch, TRASH, open_dir, own_name};
+use super::batch::{self, BELOW, Batch, TRASH, open_dir};
 use super::damaged::Damaged;
 use super::item::{Size, size_of};
 use super::keeping::{Facts, Limits, due};
 use super::name::BatchName;
+use crate::disk::private::own_name;
 use crate::disk::space::Space;
 use crate::disk::{DirHandle, DiskKind, Share, Stat};
 
-/// Part of the file system that the trash may take. Source: the project's design.
+/// Part of the file system that the trash may take.
 const CAPACITY_PERCENT: u64 = 10;
 /// Below this part of free space the trash gives way by itself. Less than a job of any size needs, and more than the floor below
 /// which no file is taken in.
