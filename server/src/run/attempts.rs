@@ -148,7 +148,11 @@ impl Attempts<'_, '_> {
                 Err(Again::Failed(IN_USE, refused.reason))
             }
             End::Refused(refused)
-                if self.awaits_share && refused.code == RefusalCode::NotPermitted =>
+                if self.awaits_share
+                    && matches!(
+                        refused.code,
+                        RefusalCode::NotPermitted | RefusalCode::ShareOffline
+                    ) =>
             {
                 Err(Again::Failed(NO_SHARE, refused.reason))
             }
