@@ -14,7 +14,7 @@ const ALTERED_OUTSIDE: u32 = 1006;
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// What stands at the target's name is not what the job saw there when it decided; it was left alone.
-    #[error("changed at the destination during the job, and left alone")]
+    #[error("changed at the destination during the job, so it was left alone; run again")]
     Changed,
     /// The file system refused.
     #[error("cannot be put in place")]

@@ -15,6 +15,7 @@ use super::folder::{Child, Folder};
 use super::job::Job;
 use super::listing::Listing;
 use super::presence;
+use crate::commit::CommitError;
 use crate::compare::Listed;
 use crate::disk::private::{PARTIAL, SWAP};
 use crate::disk::share::PARTIAL_AGE_MAX;
@@ -199,7 +200,7 @@ impl<'a> Arrivals<'a> {
         let now = above.stat(name).map_err(create)?;
         let now = now.as_ref().map(|stat| presence::present(&above, name, stat));
         if !now.is_some_and(|now| present.is_unchanged(&now)) {
-            return Err(Fault::lasting(presence::changed_meanwhile()));
+            return Err(Fault::lasting(CommitError::Changed.failure()));
         }
         if !self.job.can_delete_in(&above) {
             return Err(Fault::lasting(out_of_reach()));

@@ -18,6 +18,7 @@ use super::fix;
 use super::job::Job;
 use super::presence;
 use super::work::{Task, Work};
+use crate::commit::CommitError;
 use crate::compare::Present;
 use crate::disk::DirHandle;
 use crate::fault::Fault;
@@ -170,7 +171,7 @@ impl<'a> Checker<'a> {
         let Own { dir, name, present, .. } = own;
         let (mut file, stat) = dir.open_file_for_read(name).map_err(|error| fail(&error))?;
         if !present.is_unchanged(&presence::present(dir, name, &stat)) {
-            return Err(Fault::lasting(presence::changed_meanwhile()));
+            return Err(Fault::lasting(CommitError::Changed.failure()));
         }
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; READ_BYTES];

@@ -17,10 +17,10 @@ use super::descriptors::dirs_held_max;
 use super::event::Event;
 use super::hard_links::LinkWaits;
 use super::job::Job;
-use super::presence;
 use super::tree_state::TreeState;
 use super::window::Weight;
 use super::work::Work;
+use crate::commit::CommitError;
 use crate::commit::batch::BATCH_ITEMS_MAX;
 use crate::commit::{Committed, Committer, Displaced, Item, Order, Outcome, Ready};
 use crate::disk::{DirHandle, DiskKind};
@@ -119,7 +119,7 @@ impl<'a> Finisher<'a> {
             Ok(now) if now == *judged => Ok(()),
             // Somebody else removed it: the place is free.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Ok(_) => Err(presence::changed_meanwhile()),
+            Ok(_) => Err(CommitError::Changed.failure()),
             Err(error) => Err(fault::failure(Operation::CopyFile, &error)),
         }
     }

@@ -8,6 +8,7 @@ use super::job::Job;
 use super::presence;
 use super::setup::Setup;
 use super::work::Work;
+use crate::commit::CommitError;
 use crate::compare::classify;
 use crate::disk::metadata::Scope;
 use crate::disk::{DirHandle, MetaChange};
@@ -55,6 +56,6 @@ fn check_unchanged(dir: &DirHandle, work: &Work) -> Result<(), Fault> {
     let now = found.map(|stat| presence::present(dir, name, &stat));
     match work.present.as_ref().zip(now) {
         Some((planned, now)) if planned.is_unchanged(&now) => Ok(()),
-        _ => Err(Fault::lasting(presence::changed_meanwhile())),
+        _ => Err(Fault::lasting(CommitError::Changed.failure())),
     }
 }

@@ -1,6 +1,5 @@
 //! What the disk says, in the terms of the planner.
 
-use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::Kind;
 use quicopy_protocol::path::{Name, PARTIAL_PREFIX, RelPath};
 
@@ -56,15 +55,6 @@ pub(super) fn reserved_name(peer: &[u8; 32], dir: &RelPath, name: &Name, extensi
         .finalize();
     Name::new(format!("{PARTIAL_PREFIX}{}.{extension}", &hash.to_hex()[..32]).into_bytes())
         .expect("a prefix and hexadecimal digits are a name")
-}
-
-/// The failure of an entry that somebody changed at the destination after it was listed.
-pub(super) fn changed_meanwhile() -> Failure {
-    Failure::new(
-        Operation::CopyFile,
-        32,
-        "changed at the destination during the job, so it was left alone; run again",
-    )
 }
 
 /// Lists directories below the job's root for walks of extra trees.

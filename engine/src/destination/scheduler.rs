@@ -22,6 +22,7 @@ use super::setup::Setup;
 use super::space_floor::wait_for_room;
 use super::window::Weight;
 use super::work::{Task, Work};
+use crate::commit::CommitError;
 use crate::commit::{Order, Place, Ready};
 use crate::compare::Present;
 use crate::disk::metadata::DosChange;
@@ -362,7 +363,7 @@ impl<'a> Scheduler<'a> {
             now.changed = planned.changed;
         }
         if !planned.is_unchanged(&now) {
-            return Err(Fault::lasting(presence::changed_meanwhile()));
+            return Err(Fault::lasting(CommitError::Changed.failure()));
         }
         Ok(if planned.is_dir() { Place::Exchange(found) } else { Place::Replace(found) })
     }
