@@ -45,7 +45,7 @@ without `/SEC`, `/COPYALL`, `/COPY:S` or `/COPY:O`; `/B` without the right to re
 `/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied.
 
 Robocopy refuses `/LFSM` with `/MT`, `/B` or `/ZB`; here they work together. `/Z` with `/MT` works in both. Under `/B` and `/ZB`
-the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IoRate` and `/IPG` the lowest holds, and there is no lowest rate.
+the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IORATE` and `/IPG` the lowest holds, and there is no lowest rate.
 ";
 
 /// What is not known of Robocopy, and what is done here.
@@ -96,7 +96,7 @@ const DECISIONS: &[(&str, &str)] = &[
         "`/JOB` in a job file; variables such as `%TEMP%`; the exit code of `/QUIT`",
         "One level, no cycles; they are not replaced; 0.",
     ),
-    ("Is `/IoRate` for the process or for each thread?", "For the job, over all files together."),
+    ("Is `/IORATE` for the process or for each thread?", "For the job, over all files together."),
     (
         "Does a second `/MIR /XJ` remove directories that an earlier run made by following links?",
         "No. A name that the source has, left out or not, is no extra.",
@@ -181,7 +181,7 @@ fn section(page: &mut String, group: &Group) {
         let (long, default) = (code(&long_form(row)), row.default.map(code).unwrap_or_default());
         let help = match row.takes {
             Takes::Optional { name, absent, .. } => {
-                format!("{}; without {name}: {absent}", cell(row.help))
+                format!("{}; without {}: {absent}", cell(row.help), cell(name))
             }
             Takes::Nothing(_) | Takes::Value { .. } | Takes::List { .. } => cell(row.help),
         };
