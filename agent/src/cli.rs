@@ -32,7 +32,7 @@ Examples:
   quicopy-agent run --share data=/srv/data --share 'Scripts$=/srv/scripts'
   quicopy-agent run --config /etc/quicopy/agent.toml
 
-The configuration file, all of it optional:
+The configuration file, all of it optional but a share:
   listen = \"[::]:47470\"
   state_dir = \"/var/lib/quicopy\"
 

@@ -5,7 +5,7 @@
 //! what where, how many at once, which trees are locked, and how to stop.
 //!
 //! ```text
-//!   quicopy-agent run                         quicopy-agent invite, peers, jobs, adopt
+//!   quicopy-agent run                         quicopy-agent invite, peers, jobs, adopt, trash
 //!        |                                          |  if an agent runs: over its socket
 //!   [daemon] listener -> gate -> link -> job  <-----+
 //!        |                                          |  else: on the state itself
@@ -15,7 +15,8 @@
 //!
 //! Reading order: [`cli`] and [`config`] (what was asked for), [`places`], [`state`] (where things are kept), [`share`]
 //! and [`share_id`] (which folders, and are they still the same), [`office`] and [`request`] (what an administrator can
-//! do), [`control`] (the same through a socket), [`daemon`] (what runs), [`history`].
+//! do), [`command`] (how the command line asks for it), [`control`] (the same through a socket), [`daemon`] (what runs), [`job`]
+//! (what serves one), [`trash`], [`history`], [`log`].
 //!
 //! Without the feature `daemon` nothing is left but what serves one job over a link: [`job`], the embedded
 //! agent of local copies.

@@ -22,7 +22,7 @@ pub struct ShareName(String);
 /// A text that cannot be a share's name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{name:?} cannot name a share; use 1 to {SHARE_BYTES_MAX} of A-Z a-z 0-9 . _ $ - and begin with a letter or digit"
+    "{name:?} cannot name a share; use 1 to {SHARE_BYTES_MAX} of A-Z a-z 0-9 . _ $ - and begin with a letter, a digit or _"
 )]
 pub struct BadShareName {
     /// The text.

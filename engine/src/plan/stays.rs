@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn content_is_compared_where_time_and_size_are_equal() {
         let im = policy(ContentCheck::LooksSame, false, false);
-        check(&im, FileClass::Same, same, Action::Check); // C13
+        check(&im, FileClass::Same, same, Action::Check);
         check(&im, FileClass::Tweaked, same, Action::Skip);
         let verify = policy(ContentCheck::Always, false, false);
         check(&verify, FileClass::Same, same, Action::Check);

@@ -137,11 +137,13 @@ fn run(case: &Case, bench: &Bench) -> Result<Section> {
 /// What a figure depends on beside the programs' code.
 fn machine(programs: &Programs) -> String {
     let system = rustix::system::uname();
+    let release = system.release().to_string_lossy();
+    let release = release.split('.').take(2).collect::<Vec<_>>();
     let cores = thread::available_parallelism().map_or(0, usize::from);
     format!(
         "{cores} cores, {} {}, {}, {}",
         system.sysname().to_string_lossy(),
-        system.release().to_string_lossy(),
+        release.join("."),
         version(&programs.sender),
         // Its line goes on with the version of its protocol.
         version("rsync").split("  protocol").next().unwrap_or_default().replace("  ", " "),
