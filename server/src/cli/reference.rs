@@ -24,7 +24,8 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
   `--exclude-dir .git --exclude-dir node_modules`. Quote `*` and `?`, or the shell replaces them.
 - `--` ends the switches. A path that looks like a switch is taken for a path if it exists; a new one is written `/./name`.
 - FILE and NAME patterns know `*` and `?` and are blind to ASCII case. FILE holds no path; an item of `/XF` and `/XD` may be a path
-  below SOURCE or DESTINATION, without wildcards. Folders have no wildcards, so `*.txt` is FILE even before them.
+  below SOURCE or DESTINATION, without wildcards and as blind to case; links that lead to these folders, and hosts and shares in
+  another case, are known. Folders have no wildcards, so `*.txt` is FILE even before them.
 - Paths of Windows (`D:\\data`, `\\\\SRV\\share$`) mean what the configuration says: [operations.md](operations.md#job-files-and-unc-paths).
 
 Every switch of Robocopy has one of four treatments, and none is silently ignored:

@@ -138,6 +138,7 @@ pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, Reso
             Destination::Remote(_) => Path::new(typed_destination),
         },
         cwd,
+        canonical: folders.surroundings.canonical,
     };
     let pace = Pace {
         rate: raw.io_rate.into_iter().chain(raw.gap_milliseconds.and_then(rate_of_gap)).min(),
@@ -146,7 +147,9 @@ pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, Reso
     };
     let mut notices = notices::of(&raw, &pace, reads_all);
     let mut exclude = |switch, items: &[OsString]| {
-        let plain = |item: &OsString| folders.item(item, (typed_destination, &destination));
+        let plain = |item: &OsString| {
+            folders.item(item, (typed_source, &source), (typed_destination, &destination))
+        };
         let items: Vec<_> = items.iter().map(plain).collect::<Result<_, _>>()?;
         rules(switch, &items, roots, &mut notices)
     };

@@ -35,6 +35,7 @@ pub(super) mod testing {
             now: &NOW,
             reads_all: true,
             exists: &|_| false,
+            canonical: &|_| None,
             read: &|_| Err(io::ErrorKind::NotFound.into()),
             config: &|_| {
                 Ok(Config { dir: Some("/home/ann/.config/quicopy".into()), ..Config::default() })
