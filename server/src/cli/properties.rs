@@ -21,8 +21,9 @@ const OF_JOB_FILES: [&str; 7] = [
 ];
 
 /// Pairs of which a command line holds one at most.
-const AT_ODDS: [(&str, &str); 7] = [
+const AT_ODDS: [(&str, &str); 8] = [
     ("create", "no-copy"),
+    ("create", "archive-reset"),
     ("move", "create"),
     ("move", "no-copy"),
     ("move-files", "create"),

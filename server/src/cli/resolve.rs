@@ -245,6 +245,10 @@ fn check_conflicts(raw: &RawOptions, reads_all: bool) -> Result<(), ResolveError
         let reason = "the source would be deleted without its content having been copied";
         return conflict("/MOV", kept, reason);
     }
+    if raw.create && raw.archive_reset {
+        let reason = "files would lose their mark for archiving without having been copied";
+        return conflict("/CREATE", "/M", reason);
+    }
     if raw.gap_milliseconds.is_some() && raw.threads.is_some() {
         let reason =
             "gaps between the blocks of several files make no rate; write /BWLIMIT:RATE instead";
