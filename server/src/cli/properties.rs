@@ -80,6 +80,11 @@ fn switch() -> impl Strategy<Value = (&'static Switch, Vec<String>)> {
             (true, ':') => vec![head, value],
             (true | false, _) => vec![format!("{head}{mark}{value}")],
         };
+        // Without D there is less that it can stand beside.
+        let values = |name: &'static str| match row.long {
+            "copy" => "[DATXdatx]{0,3}[Dd]".boxed(),
+            _ => values(name),
+        };
         let tokens = match row.takes {
             Takes::Nothing(_) => Just(vec![head]).boxed(),
             Takes::Optional { name, .. } => {

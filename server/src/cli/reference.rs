@@ -43,7 +43,8 @@ const TOGETHER: &str = "\
 
 Refused with exit code 16, as by Robocopy: `/IPG` with `/MT` (write `/BWLIMIT:RATE`, which bounds all files together); `/SECFIX`
 without `/SEC`, `/COPYALL`, `/COPY:S` or `/COPY:O`; `/B` without the right to read everything; `/COPY:U`. Ours: `/CREATE` with
-`/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied.
+`/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied; `/CREATE` with `/M`, which would take the mark
+from it; `/COPY` with T and without D, and without D beside `/MOV`, `/MOVE`, `/IM`, `/VERIFY` or `/HARDLINKS`.
 
 Robocopy refuses `/LFSM` with `/MT`, `/B` or `/ZB`; here they work together. `/Z` with `/MT` works in both. Under `/B` and `/ZB`
 the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IORATE` and `/IPG` the lowest holds, and there is no lowest rate.
@@ -72,6 +73,14 @@ const DECISIONS: &[(&str, &str)] = &[
     (
         "`/IS` and files that differ in attributes alone",
         "`/IS` copies Same ones only; `/IT` sets the attributes of Tweaked ones.",
+    ),
+    (
+        "`/COPY` without D",
+        "No content travels: no file or link is made, and nothing is replaced or taken away for one. A file that both sides have and whose class would be copied gets the metadata that is named, as `/SECFIX` would set it, and counts as skipped. T without D is refused: with the source's time it would look the same ever after; `/TIMFIX` sets times where files are the same.",
+    ),
+    (
+        "What does `/M` do to files of which `/IT` sets the attributes alone?",
+        "They keep their mark for archiving: nobody has compared their content.",
     ),
     (
         "`/MON:n`: n changes, or more than n? What is the other of `/MON` and `/MOT` if one is missing?",
