@@ -19,7 +19,7 @@ pub(super) fn verdict_label(file: &FileVerdict, verbose: bool) -> Option<Label> 
             Some(format!("  {}", copied_label(file.class)))
         }
         Action::Mismatch => Some("*MISMATCH".to_owned()),
-        Action::Fix => Some(format!("{:>12}", format!("fix {}", skipped_label(file.class)))),
+        Action::Fix => Some(format!("{:>12}", format!("fix {}", fixed_label(file.class)))),
         // Its outcome brings a verdict of its own.
         Action::Check => None,
         Action::SkipConflict => Some(format!("{:>12}", "conflict")),
@@ -38,6 +38,20 @@ fn copied_label(class: FileClass) -> &'static str {
         FileClass::Same => "Same",
         // A mismatch that `/PURGE` resolves is copied as if the destination had nothing.
         FileClass::Mismatched => "New File",
+    }
+}
+
+/// Robocopy's attributes are no part of what it fixes: what differs in mode alone is the same to it.
+fn fixed_label(class: FileClass) -> &'static str {
+    match class {
+        FileClass::Tweaked => skipped_label(FileClass::Same),
+        FileClass::Lonely
+        | FileClass::Newer
+        | FileClass::Older
+        | FileClass::Changed
+        | FileClass::Modified
+        | FileClass::Same
+        | FileClass::Mismatched => skipped_label(class),
     }
 }
 
