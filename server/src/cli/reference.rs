@@ -56,7 +56,7 @@ the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IORATE` and `/IPG` the lowest h
 const DECISIONS: &[(&str, &str)] = &[
     (
         "Extras under `/XX`, and those that `/XF` or `/XD` name: do they count, and set bit 2 of the exit code?",
-        "No. What is left out is no extra. What is kept by its name gets a line, `*named file` or `*named dir`.",
+        "No. What is left out is no extra. What is kept by its name gets a line, `*named file` or `*named dir`; so do mount points, and what a file system has in its root for itself.",
     ),
     (
         "The exit code of a purged mismatch, and of `/TIMFIX` and `/SECFIX`",

@@ -1,7 +1,7 @@
 //! Directory and file lines, to the column as Robocopy writes them.
 
 use quicopy_protocol::meta::{Skip, Timestamp};
-use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass, Kept};
+use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass};
 
 use super::event::{DirectoryClass, FileVerdict};
 use super::options::ReportOptions;
@@ -95,13 +95,13 @@ pub(super) fn filtered_label(reason: Skip, verbose: bool) -> Option<Label> {
     (verbose || always).then(|| format!("{label:>12}"))
 }
 
-/// Label of what only the destination has.
+/// Label of what only the destination has. What counts as extra, and only that, is called so: parsers of logs count the lines.
 pub(super) fn extra_label(extra: &ExtraEntry) -> &'static str {
-    match (extra.kept, extra.is_dir) {
-        (Some(Kept::Named), true) => "*named dir",
-        (Some(Kept::Named), false) => " *named file",
-        (_, true) => "*EXTRA Dir",
-        (_, false) => "*EXTRA File",
+    match (extra.is_left_out(), extra.is_dir) {
+        (true, true) => "*named dir",
+        (true, false) => " *named file",
+        (false, true) => "*EXTRA Dir",
+        (false, false) => "*EXTRA File",
     }
 }
 
