@@ -95,6 +95,14 @@ const DECISIONS: &[(&str, &str)] = &[
         "UTC; -1; where switches of their kind stand.",
     ),
     (
+        "Lines of extra directories under `/MT`, which leaves out those of others",
+        "They stay: such a directory goes with all it holds. `/NDL` leaves them out.",
+    ),
+    (
+        "The line ends of logs",
+        "A line feed in UTF-8 (`/LOG`), as files here have; CR LF in UTF-16 (`/UNILOG`), a format of Windows.",
+    ),
+    (
         "The width of sizes over eight digits with `/BYTES`",
         "As wide as they are: the columns behind them move.",
     ),

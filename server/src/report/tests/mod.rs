@@ -113,7 +113,9 @@ fn directory_lines_stand_in_robocopys_columns() {
     );
     check(&extra("held", true, Some(Kept::HoldsKept)), "\t*EXTRA Dir        -1\t/dst/held/\n");
     let existing = directory("a", DirectoryClass::Existing, 2);
-    check_with(ReportOptions { multi_threaded: true, ..ReportOptions::default() }, &existing, "");
+    let threads = || ReportOptions { multi_threaded: true, ..ReportOptions::default() };
+    check_with(threads(), &existing, "");
+    check_with(threads(), &extra("old", true, None), "\t*EXTRA Dir        -1\t/dst/old/\n");
     check_with(ReportOptions { no_dirs: true, ..ReportOptions::default() }, &existing, "");
 }
 
