@@ -64,9 +64,9 @@ pub struct JobPolicy {
 
 impl JobPolicy {
     /// Whether the DOS attributes of files are compared: to read them costs a call for each file on both sides, so it is done
-    /// only where a difference would be mended (`/IT`).
+    /// only where a difference would be mended (`/IT`, `/COPY:A` without D).
     pub fn compares_attributes(&self) -> bool {
-        self.classes.include_tweaked && self.copy.attributes
+        self.copy.attributes && (self.classes.include_tweaked || !self.copy.data)
     }
 
     /// Whether listings carry the DOS attributes of files: to be compared, or because no content will bring them (`/CREATE`).

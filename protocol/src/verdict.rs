@@ -107,6 +107,17 @@ pub struct ExtraEntry {
     pub conflict: bool,
 }
 
+impl ExtraEntry {
+    /// Whether it takes no part in the job: such an entry is neither extra nor missing, and is not counted.
+    pub fn is_left_out(&self) -> bool {
+        match self.kept {
+            Some(Kept::Named | Kept::Mount) => true,
+            Some(Kept::HoldsKept | Kept::NotIncluded | Kept::Conflict | Kept::Unreadable)
+            | None => false,
+        }
+    }
+}
+
 /// Why an entry that only the destination has stays there.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub enum Kept {

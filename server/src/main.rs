@@ -49,6 +49,7 @@ fn run(args: &[OsString]) -> anyhow::Result<u8> {
         now: &jiff::Zoned::now(),
         reads_all: reads_all(),
         exists: &|path| path.symlink_metadata().is_ok(),
+        canonical: &|path| path.canonicalize().ok(),
         read: &|path| regular_file::read(path, job_file::BYTES_MAX),
         config: &|option| Config::load(paths::config_dir(option, &environment, &cwd)),
     };

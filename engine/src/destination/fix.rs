@@ -1,4 +1,4 @@
-//! Metadata of files that are not copied (`/SECFIX`, `/TIMFIX`).
+//! Metadata of files whose content is not copied (`/SECFIX`, `/TIMFIX`, `/COPY` without D).
 
 use quicopy_protocol::code::Operation;
 use quicopy_protocol::meta::Attribute;
@@ -10,7 +10,7 @@ use super::setup::Setup;
 use super::work::Work;
 use crate::commit::CommitError;
 use crate::compare::classify;
-use crate::disk::metadata::Scope;
+use crate::disk::metadata::{DosChange, Scope};
 use crate::disk::{DirHandle, MetaChange};
 use crate::fault::Fault;
 use crate::plan::fixed_parts;
@@ -26,7 +26,8 @@ pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> R
     let dir = dir.map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error))?;
     let (parts, may_own) = (parts(&job.setup, work), job.setup.rights.owner);
     let change = MetaChange::new(&work.entry.meta, parts, may_own);
-    let change = MetaChange { scope: Scope::AccessLists, ..change };
+    let dos = if parts.attributes { dos_change(work) } else { DosChange::default() };
+    let change = MetaChange { scope: Scope::AccessLists, dos, ..change };
     if change.is_empty() && attributes.is_none() {
         return Ok(());
     }
@@ -48,6 +49,15 @@ fn parts(setup: &Setup, work: &Work) -> CopyFlags {
     let Some(there) = &work.present else { return CopyFlags::NONE };
     let class = classify(entry, Some(there), &setup.tolerances(), policy.copy);
     fixed_parts(policy, class, &entry.meta, there)
+}
+
+/// What makes the DOS attributes those of the source, as far as both were listed.
+fn dos_change(work: &Work) -> DosChange {
+    let there = work.present.as_ref().and_then(|there| there.attributes);
+    match (work.entry.meta.attributes, there) {
+        (Some(source), Some(there)) => DosChange::default().after(source, there),
+        (None, _) | (_, None) => DosChange::default(),
+    }
 }
 
 fn check_unchanged(dir: &DirHandle, work: &Work) -> Result<(), Fault> {

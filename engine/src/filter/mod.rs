@@ -16,7 +16,7 @@ use pattern::Pattern;
 /// The rules of one job, ready to be asked.
 ///
 /// A file takes part if it matches an include pattern (or there is none), no exclusion, and the bounds of its attributes,
-/// size and times.
+/// size and times. Names and paths are blind to ASCII case.
 /// Include patterns say nothing about directories.
 ///
 /// Source: Robocopy's own help text and XP010, "Using file filters"; exclusion protects at the destination too.
@@ -118,13 +118,13 @@ impl Filter {
     /// Whether `/XF` names this file: such a file is not copied, and at the destination not deleted, at any depth.
     pub fn file_name_excluded(&self, dir: &RelPath, name: &Name) -> bool {
         self.exclude_files.name_matches(name.as_bytes())
-            || self.exclude_files.paths.iter().any(|path| is_at_or_below(dir, name, path))
+            || self.exclude_files.paths.iter().any(|rule| names_file(rule, dir, name))
     }
 
     /// Whether `/XD` names this directory itself, or by a path one above it. The root is never excluded.
     pub fn dir_excluded(&self, path: &RelPath) -> bool {
         path.components().last().is_some_and(|name| self.exclude_dirs.name_matches(name))
-            || self.exclude_dirs.paths.iter().any(|rule| path.is_at_or_below(rule))
+            || self.exclude_dirs.paths.iter().any(|rule| is_at_or_below(path, rule))
     }
 
     /// Whether a file pattern includes the name, or there is no file pattern.
@@ -195,14 +195,31 @@ fn compile(text: &str) -> Result<Pattern, FilterError> {
     }
 }
 
-/// Whether `name` in `dir` is `rule` or lies below it; without making the path, which might exceed its limits.
-fn is_at_or_below(dir: &RelPath, name: &Name, rule: &RelPath) -> bool {
-    let is_rule = || match rule.as_bytes().strip_suffix(name.as_bytes()) {
-        Some([]) => dir.is_root(),
-        Some([head @ .., b'/']) => head == dir.as_bytes(),
-        Some(_) | None => false,
+/// Whether the file `name` in `dir` is `rule` or lies below it; without making its path, which might exceed its limits.
+fn names_file(rule: &RelPath, dir: &RelPath, name: &Name) -> bool {
+    let is_rule = || {
+        let (rule, name) = (rule.as_bytes(), name.as_bytes());
+        let at = rule.len().checked_sub(name.len());
+        let split = at.map(|at| rule.split_at(at)).filter(|(_, last)| is_same(last, name));
+        match split {
+            Some(([], _)) => dir.is_root(),
+            Some(([head @ .., b'/'], _)) => is_same(head, dir.as_bytes()),
+            Some(_) | None => false,
+        }
     };
-    dir.is_at_or_below(rule) || is_rule()
+    is_at_or_below(dir, rule) || is_rule()
+}
+
+/// Whether `path` is `rule`, which is not the root, or lies below it.
+fn is_at_or_below(path: &RelPath, rule: &RelPath) -> bool {
+    let (path, rule) = (path.as_bytes(), rule.as_bytes());
+    let split = path.split_at_checked(rule.len());
+    split.is_some_and(|(head, rest)| is_same(head, rule) && matches!(rest, [] | [b'/', ..]))
+}
+
+/// As patterns compare: what a rule spells otherwise than the disk is left alone, too, rather than purged.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 #[cfg(test)]
@@ -330,6 +347,17 @@ mod tests {
         check_files(&filter("", "/d/a", ""), "a d/a d/ab e/d/a", "a d/ab e/d/a");
         check_files(&filter("", "/d", ""), "d/a d/e/f dd/a", "dd/a");
         check_dirs(&filter("", "", "/s1/obj"), "obj s1 s1/obj s1/obj/x s1/objx", "obj s1 s1/objx");
+    }
+
+    #[test]
+    fn an_excluded_path_is_blind_to_case() {
+        check_files(&filter("", "/D/a", ""), "a D/A d/a d/ab", "a d/ab");
+        check_files(&filter("", "/x/D", ""), "X/d X/d/a x/da", "x/da");
+        check_dirs(
+            &filter("", "", "/S1/obj"),
+            "s1 s1/OBJ S1/Obj/x s1/objx s1/ob",
+            "s1 s1/objx s1/ob",
+        );
     }
 
     #[test]

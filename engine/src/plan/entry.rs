@@ -1,6 +1,7 @@
 //! One entry of the source against what stands under its name.
 
 use quicopy_protocol::meta::{Entry, Kind, Skip};
+use quicopy_protocol::options::CopyMode;
 use quicopy_protocol::verdict::{Action, FileClass};
 
 use super::protect::{Protection, Site};
@@ -44,12 +45,24 @@ impl Judgement {
         if is_exchange && there.is_some_and(is_protected) {
             action = Action::Mismatch;
         }
+        if !policy.copy.data && policy.mode == CopyMode::Copy && entry.kind != Kind::Directory {
+            action = without_content(class, action);
+        }
         if action == Action::Skip
             && let Some(present) = present
         {
             action = instead_of_skip(policy, class, entry, present);
         }
         Some(Self { class, action, conflict })
+    }
+}
+
+/// What is done about a file or link of which no content may travel (`/COPY` without D): nothing is made or replaced.
+fn without_content(class: FileClass, action: Action) -> Action {
+    match (class, action) {
+        (FileClass::Mismatched, Action::Copy) => Action::Mismatch,
+        (_, Action::Copy | Action::Restamp) => Action::Skip,
+        (_, action) => action,
     }
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn policy(switches: &str) -> JobPolicy {
             "/XX" => policy.classes.exclude_extra = true,
             "/IS" => policy.classes.include_same = true,
             "/IT" => policy.classes.include_tweaked = true,
+            "/COPY" => {
+                policy.copy.data = value.contains('D');
+                policy.copy.attributes = value.contains('A');
+                policy.copy.times = value.contains('T');
+            }
             "/CREATE" => policy.mode = CopyMode::CreateEmpty,
             "/NOCOPY" => policy.mode = CopyMode::Nothing,
             "/CONFLICT" => {

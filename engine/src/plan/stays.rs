@@ -1,9 +1,10 @@
-//! What is done about a file that both sides have and whose class is not copied: its content is compared, or its metadata set.
+//! What is done about a file that both sides have and whose content is not copied: it is compared, or the metadata set.
 
 use quicopy_protocol::meta::{Entry, Kind, Meta};
 use quicopy_protocol::options::{ContentCheck, CopyFlags, CopyMode, JobPolicy};
 use quicopy_protocol::verdict::{Action, FileClass};
 
+use super::decide;
 use crate::compare::Present;
 use crate::disk::metadata::MODE_MAX;
 
@@ -19,10 +20,12 @@ pub(super) fn instead_of_skip(
     if there.kind != Kind::File || policy.mode != CopyMode::Copy {
         return Action::Skip;
     }
+    // What is found to differ is copied.
+    let may_check = policy.copy.data;
     match entry.kind {
         // Whether it is a name of the same file no listing shows.
-        Kind::HardLink { .. } if looks_same(class) => Action::Check,
-        Kind::File if is_checked(policy.content_check, class) => Action::Check,
+        Kind::HardLink { .. } if may_check && looks_same(class) => Action::Check,
+        Kind::File if may_check && is_checked(policy.content_check, class) => Action::Check,
         Kind::File if fixed_parts(policy, class, &entry.meta, there) != CopyFlags::NONE => {
             Action::Fix
         }
@@ -47,8 +50,8 @@ fn looks_same(class: FileClass) -> bool {
     matches!(class, FileClass::Same | FileClass::Tweaked)
 }
 
-/// What the job fixes (`/SECFIX`, `/TIMFIX`) on a file of this class that stays: what differs, and access lists, which no
-/// listing shows, in any case.
+/// What the job fixes (`/SECFIX`, `/TIMFIX`, `/COPY` without D) on a file of this class that stays: what differs, and access
+/// lists, which no listing shows, in any case.
 ///
 /// A time is set only where time and size say nothing else: on any other file it would make two different files look the same
 /// to the next job, which would then never copy them.
@@ -59,22 +62,33 @@ pub(crate) fn fixed_parts(
     there: &Present,
 ) -> CopyFlags {
     let JobPolicy { fix, copy, .. } = policy;
+    let fixes = fix.security || is_copied_without_content(policy, class);
     let other_mode = (source.mode ^ there.mode) & MODE_MAX != 0;
     let other_owner = (source.owner, source.group) != (there.owner, there.group);
+    let other_attributes = match (source.attributes, there.attributes) {
+        (Some(ours), Some(theirs)) => ours != theirs,
+        (None, _) | (_, None) => false,
+    };
     CopyFlags {
-        attributes: fix.security && copy.attributes && other_mode,
-        owner: fix.security && copy.owner && other_owner,
-        security: fix.security && copy.security,
+        attributes: fixes && copy.attributes && (other_mode || other_attributes),
+        owner: fixes && copy.owner && other_owner,
+        security: fixes && copy.security,
         times: fix.times && looks_same(class) && source.modified != there.modified,
         ..CopyFlags::NONE
     }
+}
+
+/// Whether a file of this class would be copied, if the job copied content at all.
+fn is_copied_without_content(policy: &JobPolicy, class: FileClass) -> bool {
+    let action = decide(class, &Kind::File, policy, false);
+    !policy.copy.data && matches!(action, Action::Copy | Action::Restamp)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use quicopy_protocol::meta::Timestamp;
-    use quicopy_protocol::options::Fix;
+    use quicopy_protocol::options::{ClassFilter, Fix};
 
     use super::super::sample::{item, present};
     use super::*;
@@ -143,6 +157,24 @@ mod tests {
         for class in OTHER_THAN_SAME {
             check(&timfix, class, later, Action::Skip);
         }
+    }
+
+    #[test]
+    fn without_content_what_would_be_copied_gets_its_metadata() {
+        let copy = CopyFlags { data: false, times: false, ..CopyFlags::DAT };
+        let attributes = JobPolicy { copy, ..policy(ContentCheck::Always, false, false) };
+        let other_mode = |meta: &mut Meta| meta.mode = 0o600;
+        for class in OTHER_THAN_SAME {
+            check(&attributes, class, other_mode, Action::Fix);
+            check(&attributes, class, later, Action::Skip);
+        }
+        check(&attributes, FileClass::Tweaked, other_mode, Action::Skip);
+        check(&attributes, FileClass::Same, same, Action::Skip);
+        let classes =
+            ClassFilter { exclude_older: true, include_tweaked: true, ..ClassFilter::default() };
+        let chosen = JobPolicy { classes, ..attributes };
+        check(&chosen, FileClass::Older, other_mode, Action::Skip);
+        check(&chosen, FileClass::Tweaked, other_mode, Action::Fix);
     }
 
     #[test]

@@ -255,3 +255,16 @@ fn an_extra_tells_what_it_is() {
     assert_eq!((entry.path, entry.size_bytes, entry.is_dir), (path("s/x"), 7, false));
     assert_eq!(entry.modified, Timestamp { seconds: 20, nanos: 0 });
 }
+
+#[test]
+fn without_content_nothing_is_made_or_replaced() {
+    check(
+        "/E /COPY:A",
+        "d/ l->x lonely m n@20",
+        "l->y m/ n@10",
+        "l:Changed:Skip lonely:Lonely:Skip m:Mismatched:Mismatch n:Newer:Skip d/=New",
+    );
+    check("/PURGE /COPY:A", "m", "m/ x", "m:Mismatched:Mismatch +x");
+    check("/CREATE /COPY:A", "lonely", "", "lonely:Lonely:Copy");
+    check("/CONFLICT:skip /COPY:A", "n@20", "n@10", "n:Newer:Skip");
+}

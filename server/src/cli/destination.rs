@@ -106,6 +106,22 @@ impl RemoteFolder {
         Self::new(agent, text.as_bytes()[colon + 1..].split(|&byte| byte == b'/'))
     }
 
+    /// The path below `root` that it names; `None` if it is elsewhere. Blind to case, as hosts are, and the agent of a share that
+    /// was one of Windows may be.
+    pub(super) fn below(&self, root: &Self) -> Option<&[u8]> {
+        let is_same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        let (agent, root_agent) = (self.agent.to_string(), root.agent.to_string());
+        if !is_same(&agent, &root_agent) || !is_same(&self.share, &root.share) {
+            return None;
+        }
+        let (head, rest) = self.path.as_bytes().split_at_checked(root.path.as_bytes().len())?;
+        let rest = match (head, rest) {
+            ([], rest) | (_, rest @ []) | (_, [b'/', rest @ ..]) => rest,
+            (_, _) => return None,
+        };
+        head.eq_ignore_ascii_case(root.path.as_bytes()).then_some(rest)
+    }
+
     fn new<'a>(
         agent: Address,
         components: impl Iterator<Item = &'a [u8]>,

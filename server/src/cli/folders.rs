@@ -100,27 +100,37 @@ impl Folders<'_> {
         Ok(job_file::file_to_save(&self.file(typed)?, self.surroundings.cwd))
     }
 
-    /// An item of a list, as it is written without Windows' paths. `destination` is the job's, as typed and as it was read.
+    /// An item of a list, as it is written without Windows' paths. `source` and `destination` are the job's, each as typed and
+    /// as it was read. What Windows or a host would take for a path below one of them is one, however it is spelled.
     pub(super) fn item(
         &self,
         item: &OsStr,
+        source: (&OsStr, &Path),
         destination: (&OsStr, &Destination),
     ) -> Result<OsString, FolderError> {
-        let Some(path) = WindowsPath::parse(item) else { return Ok(item.to_owned()) };
-        match self.config.map.find(&path) {
-            Some(Destination::Local(path)) => Ok(path.into()),
-            Some(found @ Destination::Remote(_)) => {
-                let (typed, destination) = destination;
-                let found = found.to_string();
-                let below = found.strip_prefix(&destination.to_string());
-                let below = below.filter(|below| below.is_empty() || below.starts_with('/'));
-                let mut item = below.map_or(item, |_| typed).to_owned();
-                item.push(below.unwrap_or_default());
-                Ok(item)
+        let windows = WindowsPath::parse(item);
+        let rest = |typed: &OsStr| windows.as_ref()?.rest_below(&WindowsPath::parse(typed)?);
+        if let Some(rest) = rest(source.0) {
+            return Ok(source.1.join(rest).into());
+        }
+        if let (Some(rest), Destination::Local(path)) = (rest(destination.0), destination.1) {
+            return Ok(path.join(rest).into());
+        }
+        let mapped = windows.as_ref().and_then(|path| self.config.map.find(path));
+        let found = mapped.or_else(|| Destination::parse(item, None).ok());
+        match (found, destination.1, windows) {
+            (Some(Destination::Remote(found)), Destination::Remote(root), _) => {
+                Ok(found.below(root).map_or(item.to_owned(), |rest| {
+                    let mut item = destination.0.to_owned();
+                    item.push("/");
+                    item.push(OsStr::from_bytes(rest));
+                    item
+                }))
             }
-            // A share may be the destination as typed; that of another job leaves nothing out.
-            None if path.is_unc() => Ok(item.to_owned()),
-            None => Err(self.unmapped(path)),
+            (Some(Destination::Local(path)), _, Some(_)) => Ok(path.into()),
+            // Only a share may be a destination as it is typed; that of another job leaves nothing out.
+            (None, _, Some(path)) if !path.is_unc() => Err(self.unmapped(path)),
+            (Some(_) | None, ..) => Ok(item.to_owned()),
         }
     }
 

@@ -245,6 +245,31 @@ fn an_exclusion_below_a_mapped_destination_is_that_path() {
 }
 
 #[test]
+fn an_exclusion_is_below_a_tree_however_that_is_spelled() {
+    for (line, rest) in [
+        (r"src \\B\Scripts$ /XD \\b\scripts$\Keep", "Keep"),
+        (r"src \\B\Scripts$\Sub\ /XD //b/scripts$/sub/Keep/me", "Keep/me"),
+        (r"src branch:Scripts$ /XD \\BRANCH\scripts$\Keep", "Keep"),
+        (r"src \\SRV-BKP-01\Scripts$\Sub /XD \\srv-bkp-01\scripts$\SUB\Keep", "Keep"),
+        (r"src \\SRV-BKP-01\Scripts$ /XD backup:scripts/Keep", "Keep"),
+        (r"D:\in dst /XD d:\IN\Keep", "Keep"),
+        (r"src D:\Out /XD d:\out\Keep", "Keep"),
+    ] {
+        let keep = Rule::Path(RelPath::parse(rest.as_bytes()).unwrap());
+        assert_eq!(job(line, &[]).policy.selection.exclude_dirs, [keep], "{line}");
+    }
+    for line in
+        [r"src \\B\Scripts$\ab /XD \\b\scripts$\abc\x", r"src branch:one /XD \\branch\two\x"]
+    {
+        let none = job(line, &[]);
+        assert!(
+            none.policy.selection.exclude_dirs.is_empty() && !none.notices.is_empty(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn reg_stores_what_holds() {
     let Command::Copy { first, .. } = parse_with("src dst /R:9 /REG", &[]).unwrap() else {
         panic!()

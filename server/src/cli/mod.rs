@@ -95,6 +95,8 @@ pub struct Surroundings<'a> {
     pub reads_all: bool,
     /// Whether a path is there.
     pub exists: &'a dyn Fn(&Path) -> bool,
+    /// Where a path leads through all links; `None` if it is not there.
+    pub canonical: &'a dyn Fn(&Path) -> Option<PathBuf>,
     /// The bytes of a job file.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// The configuration, with `--state-dir` if it was given.

@@ -21,8 +21,9 @@ const OF_JOB_FILES: [&str; 7] = [
 ];
 
 /// Pairs of which a command line holds one at most.
-const AT_ODDS: [(&str, &str); 7] = [
+const AT_ODDS: [(&str, &str); 8] = [
     ("create", "no-copy"),
+    ("create", "archive-reset"),
     ("move", "create"),
     ("move", "no-copy"),
     ("move-files", "create"),
@@ -78,6 +79,11 @@ fn switch() -> impl Strategy<Value = (&'static Switch, Vec<String>)> {
         let valued = move |head: String, value: String| match (is_list, mark) {
             (true, ':') => vec![head, value],
             (true | false, _) => vec![format!("{head}{mark}{value}")],
+        };
+        // Without D there is less that it can stand beside.
+        let values = |name: &'static str| match row.long {
+            "copy" => "[DATXdatx]{0,3}[Dd]".boxed(),
+            _ => values(name),
         };
         let tokens = match row.takes {
             Takes::Nothing(_) => Just(vec![head]).boxed(),

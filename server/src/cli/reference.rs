@@ -24,7 +24,8 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
   `--exclude-dir .git --exclude-dir node_modules`. Quote `*` and `?`, or the shell replaces them.
 - `--` ends the switches. A path that looks like a switch is taken for a path if it exists; a new one is written `/./name`.
 - FILE and NAME patterns know `*` and `?` and are blind to ASCII case. FILE holds no path; an item of `/XF` and `/XD` may be a path
-  below SOURCE or DESTINATION, without wildcards. Folders have no wildcards, so `*.txt` is FILE even before them.
+  below SOURCE or DESTINATION, without wildcards and as blind to case; links that lead to these folders, and hosts and shares in
+  another case, are known. Folders have no wildcards, so `*.txt` is FILE even before them.
 - Paths of Windows (`D:\\data`, `\\\\SRV\\share$`) mean what the configuration says: [operations.md](operations.md#job-files-and-unc-paths).
 
 Every switch of Robocopy has one of four treatments, and none is silently ignored:
@@ -42,7 +43,8 @@ const TOGETHER: &str = "\
 
 Refused with exit code 16, as by Robocopy: `/IPG` with `/MT` (write `/BWLIMIT:RATE`, which bounds all files together); `/SECFIX`
 without `/SEC`, `/COPYALL`, `/COPY:S` or `/COPY:O`; `/B` without the right to read everything; `/COPY:U`. Ours: `/CREATE` with
-`/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied.
+`/NOCOPY`, and `/MOV` or `/MOVE` with either, which would delete what was not copied; `/CREATE` with `/M`, which would take the mark
+from it; `/COPY` with T and without D, and without D beside `/MOV`, `/MOVE`, `/IM`, `/VERIFY` or `/HARDLINKS`.
 
 Robocopy refuses `/LFSM` with `/MT`, `/B` or `/ZB`; here they work together. `/Z` with `/MT` works in both. Under `/B` and `/ZB`
 the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IORATE` and `/IPG` the lowest holds, and there is no lowest rate.
@@ -54,7 +56,7 @@ the X of `/COPY` has no effect. Of `/BWLIMIT`, `/IORATE` and `/IPG` the lowest h
 const DECISIONS: &[(&str, &str)] = &[
     (
         "Extras under `/XX`, and those that `/XF` or `/XD` name: do they count, and set bit 2 of the exit code?",
-        "No. What is left out is no extra. What is kept by its name gets a line, `*named file` or `*named dir`.",
+        "No. What is left out is no extra. What is kept by its name gets a line, `*named file` or `*named dir`; so do mount points, and what a file system has in its root for itself.",
     ),
     (
         "The exit code of a purged mismatch, and of `/TIMFIX` and `/SECFIX`",
@@ -73,6 +75,14 @@ const DECISIONS: &[(&str, &str)] = &[
         "`/IS` copies Same ones only; `/IT` sets the attributes of Tweaked ones.",
     ),
     (
+        "`/COPY` without D",
+        "No content travels: no file or link is made, and nothing is replaced or taken away for one. A file that both sides have and whose class would be copied gets the metadata that is named, as `/SECFIX` would set it, and counts as skipped. T without D is refused: with the source's time it would look the same ever after; `/TIMFIX` sets times where files are the same.",
+    ),
+    (
+        "What does `/M` do to files of which `/IT` sets the attributes alone?",
+        "They keep their mark for archiving: nobody has compared their content.",
+    ),
+    (
         "`/MON:n`: n changes, or more than n? What is the other of `/MON` and `/MOT` if one is missing?",
         "n are enough, and both must hold. The missing one is 1.",
     ),
@@ -83,6 +93,14 @@ const DECISIONS: &[(&str, &str)] = &[
     (
         "The zone of `/TS`; the count of an excluded directory; places of rare switches in the Options line",
         "UTC; -1; where switches of their kind stand.",
+    ),
+    (
+        "Lines of extra directories under `/MT`, which leaves out those of others",
+        "They stay: such a directory goes with all it holds. `/NDL` leaves them out.",
+    ),
+    (
+        "The line ends of logs",
+        "A line feed in UTF-8 (`/LOG`), as files here have; CR LF in UTF-16 (`/UNILOG`), a format of Windows.",
     ),
     (
         "The width of sizes over eight digits with `/BYTES`",

@@ -108,6 +108,11 @@ pub enum ResolveError {
     /// `/SECFIX` without anything of security to copy.
     #[error("/SECFIX needs one of /SEC, /COPYALL, /COPY:S, /COPY:O.")]
     NothingToFix,
+    /// `/COPY:T` without D.
+    #[error(
+        "/COPY : T without D would make files that differ look the same to the next job, which would never copy them : write /COPY:DAT, or /TIMFIX, which sets the times of files that are the same."
+    )]
+    TimesAlone,
     /// `/B` in a process that may not read everything.
     #[error(
         "You do not have the Backup and Restore Files user rights.\n*****  You need these to perform Backup copies (/B or /ZB).\n        Here they are: to be root, or to have CAP_DAC_READ_SEARCH."
@@ -138,6 +143,7 @@ pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, Reso
             Destination::Remote(_) => Path::new(typed_destination),
         },
         cwd,
+        canonical: folders.surroundings.canonical,
     };
     let pace = Pace {
         rate: raw.io_rate.into_iter().chain(raw.gap_milliseconds.and_then(rate_of_gap)).min(),
@@ -146,7 +152,9 @@ pub(super) fn resolve(raw: RawOptions, folders: Folders<'_>) -> Result<Job, Reso
     };
     let mut notices = notices::of(&raw, &pace, reads_all);
     let mut exclude = |switch, items: &[OsString]| {
-        let plain = |item: &OsString| folders.item(item, (typed_destination, &destination));
+        let plain = |item: &OsString| {
+            folders.item(item, (typed_source, &source), (typed_destination, &destination))
+        };
         let items: Vec<_> = items.iter().map(plain).collect::<Result<_, _>>()?;
         rules(switch, &items, roots, &mut notices)
     };
@@ -242,6 +250,10 @@ fn check_conflicts(raw: &RawOptions, reads_all: bool) -> Result<(), ResolveError
         let reason = "the source would be deleted without its content having been copied";
         return conflict("/MOV", kept, reason);
     }
+    if raw.create && raw.archive_reset {
+        let reason = "files would lose their mark for archiving without having been copied";
+        return conflict("/CREATE", "/M", reason);
+    }
     if raw.gap_milliseconds.is_some() && raw.threads.is_some() {
         let reason =
             "gaps between the blocks of several files make no rate; write /BWLIMIT:RATE instead";
@@ -251,10 +263,29 @@ fn check_conflicts(raw: &RawOptions, reads_all: bool) -> Result<(), ResolveError
     if raw.fix.security && !(copy.security || copy.owner) {
         return Err(ResolveError::NothingToFix);
     }
+    if !copy.data {
+        check_without_content(raw, copy)?;
+    }
     if raw.backup && !reads_all {
         return Err(ResolveError::NoBackupRight);
     }
     Ok(())
+}
+
+/// What a job that copies only metadata (`/COPY` without D) cannot do.
+fn check_without_content(raw: &RawOptions, copy: CopyFlags) -> Result<(), ResolveError> {
+    let reason = "no content would be copied";
+    let refused = [
+        (raw.move_files || raw.move_all, "/MOV"),
+        (raw.include_modified, "/IM"),
+        (raw.verify, "/VERIFY"),
+        (raw.links.hard_links, "/HARDLINKS"),
+    ];
+    match refused.into_iter().find(|(is_given, _)| *is_given) {
+        Some((_, name)) => Err(ResolveError::Conflict(name, "/COPY without D", reason)),
+        None if copy.times => Err(ResolveError::TimesAlone),
+        None => Ok(()),
+    }
 }
 
 fn policy(raw: &RawOptions, selection: Selection, effective: &Effective) -> JobPolicy {

@@ -9,7 +9,7 @@ use quicopy_protocol::path::RelPath;
 use quicopy_protocol::text::Quoted;
 
 /// The trees of a job as typed: what an item with a path in it may lie in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Roots<'a> {
     /// The source, absolute.
     pub source: &'a Path,
@@ -17,6 +17,8 @@ pub(super) struct Roots<'a> {
     pub destination: &'a Path,
     /// What relative paths begin at.
     pub cwd: &'a Path,
+    /// Where a path leads through all links; `None` if it is not there.
+    pub canonical: &'a dyn Fn(&Path) -> Option<PathBuf>,
 }
 
 /// An item that cannot be a rule.
@@ -87,6 +89,14 @@ fn below(path: &Path, roots: Roots<'_>) -> Option<PathBuf> {
             return Some(rest.to_owned());
         }
     }
+    for root in [roots.source, roots.destination].into_iter().filter(|root| root.is_absolute()) {
+        // The same folder by another name, such as through a link; what lies below it may be one itself.
+        let Some(root) = (roots.canonical)(root) else { continue };
+        let is_root = |above: &&Path| (roots.canonical)(above).as_ref() == Some(&root);
+        if let Some(above) = absolute.ancestors().find(is_root) {
+            return absolute.strip_prefix(above).ok().map(Path::to_owned);
+        }
+    }
     // A remote destination as typed, of which only the slashes may differ.
     let slashed = |path: &Path| {
         let bytes = path.as_os_str().as_bytes().iter();
@@ -119,6 +129,11 @@ mod tests {
             source: Path::new("/home/ann/src"),
             destination: Path::new("/backup/dst"),
             cwd: Path::new("/home/ann"),
+            canonical: &|path| match path.strip_prefix("/alias") {
+                Ok(rest) if rest == Path::new("link") => Some("/elsewhere".into()),
+                Ok(rest) => Some(Path::new("/home/ann/src").join(rest)),
+                Err(_) => Some(path.to_owned()),
+            },
         }
     }
 
@@ -154,6 +169,16 @@ mod tests {
     fn a_full_path_outside_both_trees_matches_nothing() {
         check("/etc/x", Ok(Converted::Outside));
         check("/home/ann/srcx/y", Ok(Converted::Outside));
+    }
+
+    #[test]
+    fn a_tree_is_known_by_its_other_names() {
+        check("/alias/obj", path("obj"));
+        check("/alias/link", path("link"));
+        check("/alias/link/x", path("link/x"));
+        check("/alias", Err(RuleError::Everything("/alias".into())));
+        let roots = Roots { canonical: &|_| None, ..local() };
+        assert_eq!(convert(OsStr::new("/alias/obj"), roots), Ok(Converted::Outside));
     }
 
     #[test]

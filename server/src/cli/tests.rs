@@ -35,6 +35,7 @@ pub(super) mod testing {
             now: &NOW,
             reads_all: true,
             exists: &|_| false,
+            canonical: &|_| None,
             read: &|_| Err(io::ErrorKind::NotFound.into()),
             config: &|_| {
                 Ok(Config { dir: Some("/home/ann/.config/quicopy".into()), ..Config::default() })
@@ -234,7 +235,9 @@ fn what_robocopy_refuses_together_is_refused() {
         let error = parse_line(&format!("src dst {switches}")).unwrap_err().to_string();
         assert!(error.contains(said), "{switches}: {error}");
     }
-    for switches in ["/SECFIX /SEC", "/SECFIX /COPYALL", "/SECFIX /COPY:DATO", "/LFSM /MT /B"] {
+    for switches in
+        ["/SECFIX /SEC", "/SECFIX /COPYALL", "/SECFIX /COPY:SO", "/LFSM /MT /B", "/TIMFIX /COPY:A"]
+    {
         job(switches);
     }
 }
@@ -324,6 +327,12 @@ fn what_makes_no_job_is_refused() {
         ("src dst /XD a/b", "relative path"),
         ("src dst /CREATE /NOCOPY", "cannot stand together"),
         ("src dst /MOV /CREATE", "cannot stand together"),
+        ("src dst /CREATE /M", "cannot stand together"),
+        ("src dst /COPY:AT", "/TIMFIX"),
+        ("src dst /MOVE /COPY:A", "/MOV and /COPY without D cannot stand together"),
+        ("src dst /COPY:S /IM", "cannot stand together"),
+        ("src dst /VERIFY /COPY:O", "cannot stand together"),
+        ("src dst /HARDLINKS /COPY:X", "cannot stand together"),
         ("src dst --retries x", "--retries"),
         ("src dst --mirorr", "--mirror"),
         ("src dst --retries", "value is required"),

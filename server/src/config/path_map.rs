@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use quicopy_protocol::path::Name;
 use serde::de::{self, Deserialize, Deserializer};
@@ -50,6 +51,11 @@ impl WindowsPath {
     /// Whether it names a share of a machine, and not a drive.
     pub fn is_unc(&self) -> bool {
         self.components[0].starts_with('\\')
+    }
+
+    /// The path below `root` that it names; `None` if it is elsewhere.
+    pub fn rest_below(&self, root: &Self) -> Option<PathBuf> {
+        Some(self.below(root)?.iter().collect())
     }
 
     /// What follows `head` in it, blind to case as Windows is; `None` if it is elsewhere.

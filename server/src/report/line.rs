@@ -1,7 +1,7 @@
 //! Directory and file lines, to the column as Robocopy writes them.
 
 use quicopy_protocol::meta::{Skip, Timestamp};
-use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass, Kept};
+use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass};
 
 use super::event::{DirectoryClass, FileVerdict};
 use super::options::ReportOptions;
@@ -19,7 +19,7 @@ pub(super) fn verdict_label(file: &FileVerdict, verbose: bool) -> Option<Label> 
             Some(format!("  {}", copied_label(file.class)))
         }
         Action::Mismatch => Some("*MISMATCH".to_owned()),
-        Action::Fix => Some(format!("{:>12}", format!("fix {}", skipped_label(file.class)))),
+        Action::Fix => Some(format!("{:>12}", format!("fix {}", fixed_label(file.class)))),
         // Its outcome brings a verdict of its own.
         Action::Check => None,
         Action::SkipConflict => Some(format!("{:>12}", "conflict")),
@@ -38,6 +38,20 @@ fn copied_label(class: FileClass) -> &'static str {
         FileClass::Same => "Same",
         // A mismatch that `/PURGE` resolves is copied as if the destination had nothing.
         FileClass::Mismatched => "New File",
+    }
+}
+
+/// Robocopy's attributes are no part of what it fixes: what differs in mode alone is the same to it.
+fn fixed_label(class: FileClass) -> &'static str {
+    match class {
+        FileClass::Tweaked => skipped_label(FileClass::Same),
+        FileClass::Lonely
+        | FileClass::Newer
+        | FileClass::Older
+        | FileClass::Changed
+        | FileClass::Modified
+        | FileClass::Same
+        | FileClass::Mismatched => skipped_label(class),
     }
 }
 
@@ -81,13 +95,13 @@ pub(super) fn filtered_label(reason: Skip, verbose: bool) -> Option<Label> {
     (verbose || always).then(|| format!("{label:>12}"))
 }
 
-/// Label of what only the destination has.
+/// Label of what only the destination has. What counts as extra, and only that, is called so: parsers of logs count the lines.
 pub(super) fn extra_label(extra: &ExtraEntry) -> &'static str {
-    match (extra.kept, extra.is_dir) {
-        (Some(Kept::Named), true) => "*named dir",
-        (Some(Kept::Named), false) => " *named file",
-        (_, true) => "*EXTRA Dir",
-        (_, false) => "*EXTRA File",
+    match (extra.is_left_out(), extra.is_dir) {
+        (true, true) => "*named dir",
+        (true, false) => " *named file",
+        (false, true) => "*EXTRA Dir",
+        (false, false) => "*EXTRA File",
     }
 }
 

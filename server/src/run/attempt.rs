@@ -152,7 +152,7 @@ pub(super) struct Books {
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
     pub(super) changed_files: u64,
-    /// Entries of a job that moves whose metadata alone is set: they stay at the source.
+    /// Entries of a job that moves (`/MOV`, `/M`) whose metadata alone is set: they stay as they are at the source.
     pub(super) unverified: HashSet<EntryId>,
 }
 

@@ -72,14 +72,14 @@ impl Attempt<'_> {
     }
 
     fn plan(&self, offer: &Offer, plan: &Plan, books: &mut Books) {
-        let Setting { mover, reporter, .. } = self.setting;
+        let Setting { mover, resets_archive, reporter, .. } = self.setting;
         let Books { accounts, moved, .. } = books;
         let tell = &mut |event| reporter.tell(event);
         let found = accounts.plan(offer, plan, &mut |bytes| self.meter.planned(bytes), tell);
         if mover.empties() {
             moved.planned(&offer.scanned, &plan.state);
         }
-        if mover.moves() {
+        if mover.moves() || *resets_archive {
             let restamped =
                 plan.verdicts.iter().filter(|verdict| verdict.action == Action::Restamp);
             let id = |verdict: &Verdict| EntryId { dir: plan.dir, index: verdict.index };
@@ -133,7 +133,7 @@ impl Attempt<'_> {
                         books.moved.copied(dir);
                     }
                     if books.unverified.remove(&outcome.entry) {
-                        // Nobody has compared its content.
+                        // Nobody has compared its content: it was not copied.
                         continue;
                     }
                     if mover.moves() && self.offers.has_other_name(&scanned.identity) {

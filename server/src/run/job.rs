@@ -37,7 +37,8 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Carries out the job once, reports it and notes it in the history. `number` is that of a monitor's run.
+    /// Carries out the job once, reports it and notes it in the history. `number` is that of a monitor's run. A job whose log
+    /// took no more has broken off for whoever reads the log.
     pub(super) fn once(&self, number: Option<u32>) -> (Summary, ExitCode) {
         let Self { job, state, reporter, .. } = *self;
         let started = jiff::Timestamp::now();
@@ -55,7 +56,10 @@ impl Run<'_> {
         });
 
         let summary = course.summary(begin.elapsed());
-        let exit_code = ExitCode::of(&summary, ending);
+        let exit_code = match reporter.log_is_whole() {
+            true => ExitCode::of(&summary, ending),
+            false => ExitCode::FATAL,
+        };
         let record = JobRecord::new(id.to_string(), started, &job.header, &summary, exit_code);
         let finished = Box::new(summary.clone());
         reporter.tell(ReportEvent::Finished { summary: finished, exit_code, run: number });

@@ -67,6 +67,18 @@ fn a_log_that_takes_no_line_is_named_with_the_reason() {
 }
 
 #[test]
+fn a_job_whose_log_broke_is_said_to_have_broken_off_wherever_it_is_told_of() {
+    let world = World::new("a", "");
+    let finished = world.copy("/LOG:/dev/full --json");
+    finished.exits(&[16]);
+    assert_eq!(finished.summary().exit_code, 16, "{finished}");
+    world.copy("/LOG:/dev/full /TEE").exits(&[16]).says("Exit : 16");
+    let jobs = world.sender().run(&["jobs", "--json"]);
+    let codes = jobs.stdout.matches("\"exit_code\":16").count();
+    assert_eq!(codes, 2, "{jobs}");
+}
+
+#[test]
 fn the_header_names_the_switches_in_force() {
     check("a", "", "/MIR", &[1], "a").says("/S /E").says("/PURGE").says("/MIR").says("/R:0 /W:0");
 }

@@ -22,6 +22,9 @@ use quicopy_tests::{
 const TREE: &str = "big 160M, small, d/e 10K";
 const BIG: u64 = 160 << 20;
 
+/// What a job says before it tries again, under `/W:1`.
+const WAITING: &str = "Waiting 1 seconds... Retrying...";
+
 #[track_caller]
 fn wait_for_percent(sites: &Connected, percent: u64) {
     wait_until(3 * CALL, "the middle of the large file", || {
@@ -98,8 +101,8 @@ fn n06_n08_a_killed_copy_hides_no_later_version_not_even_from_xo() {
 fn n09_an_agent_that_is_down_ends_the_job_before_it_begins() {
     let (sites, agent) = Connected::new("a", "x", "write,delete");
     agent.kill();
-    let finished = sites.run("/MIR /R:0 /W:0");
-    finished.exits(&[16]);
+    let finished = sites.run("/MIR /R:1 /W:1");
+    finished.exits(&[16]).says("ERROR 53 (0x00000035)").says("Waiting 1 seconds... Retrying...");
     sites.world.share_now().must_equal(&Snapshot::described("x"), "the share");
 }
 
@@ -124,10 +127,23 @@ fn n11_a_share_that_is_not_defined_fails_at_once_or_is_waited_for() {
     let later = format!("quicopy://{}/later", sites.reach());
     let run = |switches: &str| sites.sender.run(&sites.world.arguments(&later, switches));
     run("/E /R:0 /W:0").exits(&[16]);
-    let started = Instant::now();
     let waited = run("/E /TBD /R:2 /W:1");
     waited.exits(&[16]);
-    assert!(started.elapsed() >= Duration::from_secs(2), "it waited {:?}", started.elapsed());
+    assert_eq!(waited.stdout.matches(WAITING).count(), 2, "{waited}");
+}
+
+#[test]
+fn n11_a_share_that_appears_during_a_wait_is_copied_to() {
+    let (sites, _agent) = Connected::new("a, d/b", "", "write");
+    let share = sites.world.share();
+    let away = share.with_extension("away");
+    fs::rename(&share, &away).expect("it was built");
+    let job = sites.start("/E /TBD /R:9 /W:1");
+    wait_until(CALL, "the second wait", || job.stdout().matches(WAITING).count() > 1);
+    fs::rename(&away, &share).expect("nothing stands there");
+    let finished = job.finish(CALL);
+    finished.exits(&[1]);
+    sites.world.share_now().must_equal(&Snapshot::described("a, d/b"), &finished.to_string());
 }
 
 /// Calls the sender with a small file system mounted at `at`, in a mount namespace of its own, by a shell script in which

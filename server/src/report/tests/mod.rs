@@ -106,8 +106,16 @@ fn directory_lines_stand_in_robocopys_columns() {
     check(&directory("empty", DirectoryClass::New, 0), "\t  New Dir          0\t/src/empty/\n");
     check(&extra("old", true, None), "\t*EXTRA Dir        -1\t/dst/old/\n");
     check(&extra("old/.git", true, Some(Kept::Named)), "\t*named dir        -1\t/dst/old/.git/\n");
+    // What is not counted as extra is not called so.
+    check(
+        &extra("lost+found", true, Some(Kept::Mount)),
+        "\t*named dir        -1\t/dst/lost+found/\n",
+    );
+    check(&extra("held", true, Some(Kept::HoldsKept)), "\t*EXTRA Dir        -1\t/dst/held/\n");
     let existing = directory("a", DirectoryClass::Existing, 2);
-    check_with(ReportOptions { multi_threaded: true, ..ReportOptions::default() }, &existing, "");
+    let threads = || ReportOptions { multi_threaded: true, ..ReportOptions::default() };
+    check_with(threads(), &existing, "");
+    check_with(threads(), &extra("old", true, None), "\t*EXTRA Dir        -1\t/dst/old/\n");
     check_with(ReportOptions { no_dirs: true, ..ReportOptions::default() }, &existing, "");
 }
 

@@ -14,7 +14,7 @@ use quicopy_protocol::message::{JobDone, JobOpened, Outcome, Plan};
 use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
-    Action, DirState, ExtraEntry, FileClass, Kept, OutcomeResult, Removal, Verdict,
+    Action, DirState, ExtraEntry, FileClass, OutcomeResult, Removal, Verdict,
 };
 
 use super::counted::Counted;
@@ -267,12 +267,7 @@ impl Accounts {
     /// Takes an entry that only the destination has.
     pub(super) fn extra(&mut self, under: &RelPath, extra: ExtraEntry, tell: Tell<'_>) {
         self.counted.conflicts.extra += u64::from(extra.conflict);
-        let counts = match extra.kept {
-            // Left out of the job: named in the report, and neither extra nor missing.
-            Some(Kept::Named | Kept::Mount) => false,
-            Some(Kept::HoldsKept | Kept::NotIncluded | Kept::Conflict | Kept::Unreadable)
-            | None => true,
-        };
+        let counts = !extra.is_left_out();
         if counts && extra.is_dir {
             self.counted.summary.dirs.add(Column::Extras, 1);
         } else if counts {
