@@ -25,6 +25,8 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
 - `--` ends the switches. A path that looks like a switch is taken for a path if it exists; a new one is written `/./name`.
 - FILE and NAME patterns know `*` and `?` and are blind to ASCII case. FILE holds no path; an item of `/XF` and `/XD` may be a path
   below SOURCE or DESTINATION, without wildcards. Folders have no wildcards, so `*.txt` is FILE even before them.
+- The names of the two sides are compared byte for byte, unless the destination's file system folds them:
+  [operations.md](operations.md#shares).
 - Paths of Windows (`D:\\data`, `\\\\SRV\\share$`) mean what the configuration says: [operations.md](operations.md#job-files-and-unc-paths).
 
 Every switch of Robocopy has one of four treatments, and none is silently ignored:

@@ -132,7 +132,7 @@ fn n11_a_share_that_is_not_defined_fails_at_once_or_is_waited_for() {
 
 /// Calls the sender with a small file system mounted at `at`, in a mount namespace of its own, by a shell script in which
 /// `"$@"` is the call. `None` where the system does not allow it.
-fn in_small_file_system(
+pub(super) fn in_small_file_system(
     sender: &Sender,
     at: &Path,
     script: &str,
