@@ -8,6 +8,9 @@ use rustix::io::Errno;
 /// `ERROR_DISK_FULL`: no space is left, or a quota is used up. Source: winerror.h.
 pub const DISK_FULL: u32 = 112;
 
+/// `ERROR_ALREADY_EXISTS`: the name is taken. Source: winerror.h.
+pub const ALREADY_EXISTS: u32 = 183;
+
 /// Turns an error into what travels and is logged: Windows error number, and the reason in words.
 pub fn failure(operation: Operation, error: &io::Error) -> Failure {
     Failure::new(operation, windows_code(error), reason(error))
@@ -16,6 +19,10 @@ pub fn failure(operation: Operation, error: &io::Error) -> Failure {
 /// The reason in words, without the number that the standard library appends, and with what to do where that is known.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
+    if errno(error).is_none() {
+        // A clause of our own, which may hold names.
+        return text;
+    }
     let text = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
     match errno(error) {
         Some(Errno::NOSPC) => format!("{text}; free some space at the destination and run again"),
@@ -33,7 +40,10 @@ fn reason(error: &io::Error) -> String {
 ///
 /// Source: Windows system error codes (winerror.h); 31, "a device is not functioning", stands for what has no counterpart.
 pub fn windows_code(error: &io::Error) -> u32 {
-    let Some(errno) = errno(error) else { return 31 };
+    let Some(errno) = errno(error) else {
+        let is_taken = error.kind() == io::ErrorKind::AlreadyExists;
+        return if is_taken { ALREADY_EXISTS } else { 31 };
+    };
     match errno {
         Errno::NOENT => 2,
         Errno::MFILE | Errno::NFILE => 4,
@@ -53,7 +63,7 @@ pub fn windows_code(error: &io::Error) -> u32 {
         Errno::TIMEDOUT => 121,
         Errno::INVAL | Errno::ILSEQ => 123,
         Errno::NOTEMPTY => 145,
-        Errno::EXIST => 183,
+        Errno::EXIST => ALREADY_EXISTS,
         Errno::NAMETOOLONG => 206,
         Errno::FBIG => 223,
         Errno::NOTDIR => 267,
@@ -195,5 +205,12 @@ mod tests {
             failure.reason,
             "no space left on device; free some space at the destination and run again"
         );
+    }
+
+    #[test]
+    fn what_we_say_ourselves_keeps_the_case_of_names() {
+        let error = io::Error::new(io::ErrorKind::AlreadyExists, "A is a");
+        let Failure { windows_code, reason, .. } = failure(Operation::CreateDirectory, &error);
+        assert_eq!((windows_code, &*reason), (183, "A is a"));
     }
 }

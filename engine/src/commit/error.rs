@@ -3,9 +3,10 @@
 use std::io;
 
 use quicopy_protocol::code::{Failure, Operation};
+use quicopy_protocol::path::Name;
 use rustix::io::Errno;
 
-use crate::fault::{self, Fault};
+use crate::fault::{self, ALREADY_EXISTS, Fault};
 
 /// `ERROR_FILE_INVALID`: a file was altered from outside while it was in use. Source: winerror.h.
 const ALTERED_OUTSIDE: u32 = 1006;
@@ -16,6 +17,14 @@ pub enum CommitError {
     /// What stands at the target's name is not what the job saw there when it decided; it was left alone.
     #[error("changed at the destination during the job, so it was left alone; run again")]
     Changed,
+    /// The file system takes the target's name for that of another entry, which was left alone.
+    #[error("the destination does not tell {name} from {other}; rename one of them")]
+    OneName {
+        /// The target's name.
+        name: Name,
+        /// The other one, under which the destination lists it.
+        other: Name,
+    },
     /// The file system refused.
     #[error("cannot be put in place")]
     Disk(#[source] io::Error),
@@ -38,7 +47,7 @@ impl CommitError {
             Self::Disk(error) if Errno::from_io_error(error) == Some(Errno::XDEV) => true,
             Self::Disk(error) => fault::is_transient(error),
             Self::NotKept(error) => fault::is_transient(error),
-            Self::Changed | Self::Sync(_) | Self::Degraded => false,
+            Self::Changed | Self::OneName { .. } | Self::Sync(_) | Self::Degraded => false,
         }
     }
 
@@ -46,6 +55,9 @@ impl CommitError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Changed => Failure::new(Operation::CopyFile, ALTERED_OUTSIDE, self.to_string()),
+            Self::OneName { .. } => {
+                Failure::new(Operation::CopyFile, ALREADY_EXISTS, self.to_string())
+            }
             Self::Disk(error) => fault::failure(Operation::CopyFile, error),
             Self::NotKept(error) => {
                 let code = fault::windows_code(error);

@@ -120,7 +120,7 @@ impl Ready {
     /// The target is not what the job saw, or the file system refuses; then the target is as it was.
     pub(crate) fn put(&mut self) -> Result<Stat, CommitError> {
         let found = self.dir.stat(&self.name).map_err(CommitError::Disk)?;
-        let mode = self.place.decide(found.as_ref()).ok_or(CommitError::Changed)?;
+        let mode = self.place.decide(found.as_ref()).ok_or_else(|| self.is_taken())?;
         let mode = self.keep_old(mode).map_err(CommitError::NotKept)?;
         self.rename(mode).inspect_err(|_| self.keep_no_more(mode)).map_err(|error| {
             match Errno::from_io_error(&error) {
@@ -137,6 +137,19 @@ impl Ready {
         match self.dir.stat(&self.name).map_err(CommitError::Disk)? {
             Some(stat) if stat.inode == self.inode => Ok(stat),
             Some(_) | None => Err(CommitError::Changed),
+        }
+    }
+
+    /// Why the name is not as the job saw it: somebody else was there meanwhile, or the file system takes it for another.
+    fn is_taken(&self) -> CommitError {
+        let name = &self.name;
+        let other = match self.place {
+            Place::New => self.dir.other_name(name).unwrap_or(None),
+            Place::Replace(_) | Place::Exchange(_) => None,
+        };
+        match other {
+            Some(other) => CommitError::OneName { name: name.clone(), other },
+            None => CommitError::Changed,
         }
     }
 

@@ -11,8 +11,8 @@ use super::Listed;
 
 /// What makes two names one: their bytes.
 ///
-/// Everything that asks whether the two sides mean the same name asks this type. A destination that folds case or
-/// normal forms will have keys of its own here; listings are then merged in the order of keys.
+/// Everything that asks whether the two sides mean the same name asks this type. Where the destination folds case or normal
+/// forms, [`fold`](super::fold()) has given its entries the source's bytes before.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct NameKey<'a>(&'a [u8]);
 
@@ -66,41 +66,14 @@ impl<'a> Iterator for Merge<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use quicopy_protocol::meta::{Kind, Meta, Timestamp};
-
-    use super::super::Present;
+    use super::super::sample::{entries, name, present};
     use super::*;
 
     fn check(source: &str, destination: &str, pairs: &str) {
-        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
-        let source: Vec<_> = source
-            .split_whitespace()
-            .map(|text| Entry {
-                name: name(text),
-                kind: Kind::File,
-                meta: Meta::default(),
-                skip: None,
-            })
-            .collect();
+        let source = entries(source);
         let destination = destination
             .split_whitespace()
-            .map(|text| Listed {
-                name: name(text),
-                present: Present {
-                    kind: Kind::File,
-                    size_bytes: 0,
-                    modified: Timestamp::default(),
-                    mode: 0,
-                    owner: 0,
-                    group: 0,
-                    device: 0,
-                    inode: 0,
-                    changed: Timestamp::default(),
-                    links: 1,
-                    mounted: false,
-                    attributes: None,
-                },
-            })
+            .map(|text| Listed { name: name(text), present: present() })
             .collect();
         let merged: Vec<_> = merge(&source, destination)
             .map(|pair| match pair {

@@ -1,12 +1,18 @@
-//! How the two sides differ: one name ([`classify`]), and two listings in step ([`merge()`]).
+//! How the two sides differ: one name ([`classify`]), and two listings in step ([`merge()`]), once a destination that folds
+//! names has been asked what it means by them ([`fold()`]).
 //!
 //! A quick check: kind, time, size and permission bits, as both sides listed them. Content is never read here.
 
 mod class;
+mod fold;
 mod merge;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
 mod times;
 
 pub use class::classify;
+pub use fold::{Folded, fold};
 pub use merge::{NameKey, Pair, merge};
 pub use times::Tolerances;
 

@@ -1,10 +1,11 @@
 //! From what was decided about a directory to what is told of it and what is put in work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quicopy_protocol::meta::{Entry, EntryId, Kind};
 use quicopy_protocol::options::ConflictPolicy;
-use quicopy_protocol::path::{PathError, RelPath};
+use quicopy_protocol::path::{Name, PathError, RelPath};
 use quicopy_protocol::verdict::{Action, Verdict};
 
 use super::aside::WITHOUT_TRASH;
@@ -16,6 +17,7 @@ use super::presence::Lister;
 use super::removal::Removals;
 use super::tree_state::TreeState;
 use super::work::{Task, Work};
+use crate::commit::CommitError;
 use crate::compare::Present;
 use crate::plan::{Decision, Rules};
 use crate::purge;
@@ -28,6 +30,8 @@ pub(super) struct Assigner<'a> {
     pub(super) removals: &'a mut Removals,
     /// Whether what is deleted in it can go where it must.
     pub(super) can_delete: bool,
+    /// Names that the destination takes for others.
+    pub(super) collisions: &'a BTreeMap<Name, Name>,
 }
 
 impl Assigner<'_> {
@@ -126,6 +130,10 @@ impl Assigner<'_> {
     /// What is to be done about an entry, or why it cannot be done.
     fn task(&self, entry: &Entry, action: Action, path: Result<RelPath, PathError>) -> Task {
         let setup = &self.job.setup;
+        if let Some(other) = self.collisions.get(&entry.name) {
+            let (name, other) = (entry.name.clone(), other.clone());
+            return Task::Refuse(CommitError::OneName { name, other }.to_string());
+        }
         let path = match (action, path) {
             (_, Err(error)) => return Task::Refuse(format!("{error} cannot be copied")),
             (Action::Fail, Ok(_)) => return Task::Refuse(CONFLICT.to_owned()),

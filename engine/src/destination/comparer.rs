@@ -13,14 +13,15 @@ use super::Refusal;
 use super::arrival::{Arrival, Arrivals, There};
 use super::assign::Assigner;
 use super::event::Event;
-use super::folder::{Children, Folder, children};
+use super::folder::{Children, Folder, children, refuse};
 use super::job::Job;
 use super::listing::Listing;
 use super::plan_name::PlanName;
-use super::presence::Lister;
+use super::presence::{Lister, folded};
 use super::removal::Removals;
 use super::work::Work;
 use super::wrong_way::HeldBack;
+use crate::compare::Folded;
 use crate::plan::{DirectoryInput, Extra, Knowledge, Rules, deletes, plan_directory};
 use crate::purge::{self, Find, Ruling};
 
@@ -161,12 +162,20 @@ impl<'a> Comparer<'a> {
         state: DirState,
         there: Option<There>,
     ) -> Result<(), Refusal> {
-        let (handle, found, listed) = match there {
-            Some(There { handle, found, listed }) => (Some(handle), found, listed),
-            None => (None, None, Vec::new()),
+        let entries = &listing.entries;
+        let (handle, found, folded) = match there {
+            Some(There { handle, found, listed }) => {
+                let folded = folded(&handle, entries, listed);
+                (Some(handle), found, folded)
+            }
+            None => (None, None, Folded::default()),
         };
+        let Folded { listed, collisions, is_unclear } = folded;
         let knowledge = self.knowledge(listing);
         let job = self.job;
+        if is_unclear && knowledge == Knowledge::Complete && deletes(&job.setup.policy) {
+            self.removals.protect();
+        }
         let records = |path: &RelPath| job.record(path);
         let rules = Rules {
             policy: &job.setup.policy,
@@ -174,11 +183,10 @@ impl<'a> Comparer<'a> {
             names: &job.filter,
             records: &records,
         };
-        let entries = &listing.entries;
         let input = DirectoryInput {
             path: &listing.path,
             entries,
-            knowledge,
+            knowledge: if is_unclear { Knowledge::Incomplete } else { knowledge },
             present: listed,
             file_system_root: found.is_none_or(|stat| stat.is_mount),
         };
@@ -198,7 +206,8 @@ impl<'a> Comparer<'a> {
         if handle.is_some() && found.is_none() {
             job.hold(&folder);
         }
-        let children = children(entries, plan.directories, &plan.decisions, rules.policy);
+        let mut children = children(entries, plan.directories, &plan.decisions, rules.policy);
+        refuse(&mut children, &collisions);
         let makes_any = children.values().any(|child| child.state == DirState::New);
 
         if listing.path.is_root() {
@@ -207,7 +216,14 @@ impl<'a> Comparer<'a> {
         self.removals.count(plan.census);
         let can_delete = handle.as_ref().is_none_or(|handle| job.can_delete_in(handle));
         let removals = &mut self.removals;
-        let assigner = Assigner { job, rules: &rules, folder: &folder, removals, can_delete };
+        let assigner = Assigner {
+            job,
+            rules: &rules,
+            folder: &folder,
+            removals,
+            can_delete,
+            collisions: &collisions,
+        };
         let (verdicts, work) = assigner.assign(entries, plan.decisions);
         if let Some(handle) = &handle
             && (makes_any || !work.is_empty())

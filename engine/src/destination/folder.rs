@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{Attribute, DirId, Entry, Meta};
 use quicopy_protocol::options::{ConflictPolicy, JobPolicy};
 use quicopy_protocol::path::{Name, RelPath};
 use quicopy_protocol::verdict::DirState;
 
 use super::listing::Listing;
+use crate::commit::CommitError;
 use crate::compare::Present;
 use crate::disk::Stat;
+use crate::fault::ALREADY_EXISTS;
 use crate::plan::{Decision, Subdirectory};
 
 /// A directory that the job works in. Shared by everything that is in work below it.
@@ -119,4 +122,18 @@ pub(super) fn children(
         Some((name, Child { state, present, keeps_old }))
     };
     directories.into_iter().filter_map(child).collect()
+}
+
+/// Refuses the directories for which the destination has no room beside another name.
+pub(super) fn refuse(children: &mut Children, collisions: &BTreeMap<Name, Name>) {
+    for (name, other) in collisions {
+        if let Some(child) = children.get_mut(name)
+            && matches!(child.state, DirState::New | DirState::Deferred)
+        {
+            let taken = CommitError::OneName { name: name.clone(), other: other.clone() };
+            let reason = taken.to_string();
+            let failure = Failure::new(Operation::CreateDirectory, ALREADY_EXISTS, reason);
+            child.state = DirState::Failed(failure);
+        }
+    }
 }

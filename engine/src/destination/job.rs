@@ -21,7 +21,7 @@ use super::event::Event;
 use super::folder::Folder;
 use super::ledger::Ledger;
 use super::setup::Setup;
-use super::stamp::Held;
+use super::stamp::{Held, check_own_name};
 use super::window::Window;
 use crate::disk::{DirHandle, Durable, Ignored, Stat, Tree};
 use crate::fault::Fault;
@@ -322,14 +322,23 @@ impl Job {
 
     /// Opens a directory for work in it, and makes it first where that was deferred until something is copied into it.
     pub(super) fn open_or_make(&self, folder: &Arc<Folder>) -> Result<DirHandle, Fault> {
+        let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
+        let enter = |error: io::Error| Fault::of(Operation::AccessDestinationDirectory, &error);
         match self.open(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => {
-                return opened
-                    .map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error));
+                let handle = opened.map_err(enter)?;
+                if folder.found.is_none()
+                    && !folder.is_made.load(Ordering::Acquire)
+                    && let Some((parent, (_, name))) =
+                        folder.parent.as_ref().zip(folder.path.split_last())
+                {
+                    let above = self.open(parent).map_err(enter)?;
+                    check_own_name(&above, &name).map_err(create)?;
+                }
+                return Ok(handle);
             }
         }
-        let create = |error: io::Error| Fault::of(Operation::CreateDirectory, &error);
         if self.setup.policy.list_only {
             return Err(create(io::ErrorKind::NotFound.into()));
         }

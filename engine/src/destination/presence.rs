@@ -1,10 +1,11 @@
 //! What the disk says, in the terms of the planner.
 
-use quicopy_protocol::meta::Kind;
+use quicopy_protocol::meta::{Entry, Kind};
 use quicopy_protocol::path::{Name, PARTIAL_PREFIX, RelPath};
+use rustix::io::Errno;
 
 use super::job::Job;
-use crate::compare::{Listed, Present};
+use crate::compare::{Folded, Listed, Present, fold};
 use crate::disk::{DirHandle, DiskEntry, DiskKind, Stat};
 use crate::purge::TreeLister;
 
@@ -42,6 +43,23 @@ pub(super) fn all(dir: &DirHandle, entries: Vec<DiskEntry>, reads_attributes: bo
         Listed { name, present }
     };
     entries.into_iter().map(listed).collect()
+}
+
+/// A directory's listing in the source's names, where its file system takes some of its own for them.
+pub(super) fn folded(dir: &DirHandle, source: &[Entry], listed: Vec<Listed>) -> Folded {
+    fold(source, listed, |name| match dir.stat(name) {
+        Ok(found) => Ok(found.map(|stat| present(dir, name, &stat))),
+        // What the file system takes for no name at all, it has nothing under.
+        Err(error)
+            if matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG)
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    })
 }
 
 /// A name beside a directory's entry that no sender can give: the same for the same entry and extension, so that a next try

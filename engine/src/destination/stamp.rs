@@ -12,6 +12,7 @@ use quicopy_protocol::path::Name;
 use super::event::Event;
 use super::folder::Folder;
 use super::job::Job;
+use crate::commit::CommitError;
 use crate::disk::metadata::MODE_MAX;
 use crate::disk::{DirHandle, MetaChange, NewDirMode};
 use crate::fault;
@@ -22,6 +23,14 @@ const OWNER: u16 = 0o700;
 /// Directories whose mode is for the time of the job. A number is greater than those of the directories above.
 pub(super) type Held = Mutex<BTreeMap<DirId, Arc<Folder>>>;
 
+/// Makes sure that what stands under a name, though nothing was listed there, is not what was listed under another: two
+/// directories of the source would become one, and a mirror of one would delete the other's files.
+pub(super) fn check_own_name(above: &DirHandle, name: &Name) -> io::Result<()> {
+    let Some(other) = above.other_name(name)? else { return Ok(()) };
+    let taken = CommitError::OneName { name: name.clone(), other };
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, taken))
+}
+
 impl Job {
     /// Makes a directory, or opens what an earlier try, or somebody else meanwhile, has made.
     pub(super) fn make_dir(&self, above: &DirHandle, name: &Name) -> io::Result<DirHandle> {
@@ -30,7 +39,13 @@ impl Job {
             true => NewDirMode::Closed,
             false => NewDirMode::Usual,
         };
-        above.make_or_open_dir(name, mode)
+        match above.make_dir(name, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                check_own_name(above, name)?;
+                above.open_dir(name)
+            }
+            made => made,
+        }
     }
 
     /// Notes that a directory has a mode for the time of the job: it was made, or opened up.

@@ -8,6 +8,7 @@
 //! - [`private`]: the folder that is ours alone, its lock, and the sweep of what dead jobs left there
 //! - [`identity`]: what tells one share from another
 //! - [`directory`]: handles of directories: listing, looking, making and removing entries
+//! - `other_name`: what a file system that folds names takes for another one
 //! - `rename`: moving entries, also where the file system cannot exchange two
 //! - `setting`: giving entries their metadata
 //! - `file`: what is done with open files
@@ -21,6 +22,7 @@ pub mod directory;
 pub(crate) mod file;
 pub mod identity;
 pub mod metadata;
+mod other_name;
 pub mod private;
 mod rename;
 mod setting;

@@ -26,6 +26,8 @@ quicopy SOURCE DESTINATION [FILE]... [SWITCH]...
 - FILE and NAME patterns know `*` and `?` and are blind to ASCII case. FILE holds no path; an item of `/XF` and `/XD` may be a path
   below SOURCE or DESTINATION, without wildcards and as blind to case; links that lead to these folders, and hosts and shares in
   another case, are known. Folders have no wildcards, so `*.txt` is FILE even before them.
+- The names of the two sides are compared byte for byte, unless the destination's file system folds them:
+  [operations.md](operations.md#shares).
 - Paths of Windows (`D:\\data`, `\\\\SRV\\share$`) mean what the configuration says: [operations.md](operations.md#job-files-and-unc-paths).
 
 Every switch of Robocopy has one of four treatments, and none is silently ignored:

@@ -148,7 +148,7 @@ fn n11_a_share_that_appears_during_a_wait_is_copied_to() {
 
 /// Calls the sender with a small file system mounted at `at`, in a mount namespace of its own, by a shell script in which
 /// `"$@"` is the call. `None` where the system does not allow it.
-fn in_small_file_system(
+pub(super) fn in_small_file_system(
     sender: &Sender,
     at: &Path,
     script: &str,
