@@ -113,7 +113,7 @@ impl<'a> Finisher<'a> {
 
     /// Makes sure that a directory that is about to be replaced is what was judged: its content took its time to come.
     fn still_gives_way(&self, work: &Work) -> Result<(), Failure> {
-        let Some(judged) = &work.gives_way else { return Ok(()) };
+        let Aside::Tree(judged) = &work.aside else { return Ok(()) };
         let dir = self.job.open(&work.folder);
         match dir.and_then(|dir| TreeState::of(&dir, &work.entry.name)) {
             Ok(now) if now == *judged => Ok(()),
@@ -184,11 +184,7 @@ impl<'a> Finisher<'a> {
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
             let path = work.path().unwrap_or(&work.folder.path);
-            let was = match work.gives_way {
-                Some(judged) => Aside::Tree(judged),
-                None => Aside::Version,
-            };
-            if let Err(error) = self.job.put_aside(&dir, &name, path, was) {
+            if let Err(error) = self.job.put_aside(&dir, &name, path, work.aside) {
                 self.job.tell_left_aside(path, &name, &error);
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use quicopy_protocol::meta::{Entry, EntryId};
 use quicopy_protocol::path::RelPath;
 
+use super::aside::Aside;
 use super::folder::Folder;
-use super::tree_state::TreeState;
 use crate::compare::Present;
 
 /// An entry that the plan puts in work.
@@ -18,8 +18,8 @@ pub(super) struct Work {
     pub(super) task: Task,
     /// What stands at the destination.
     pub(super) present: Option<Present>,
-    /// Of a directory that is to give way: all that it held when its deletion was judged.
-    pub(super) gives_way: Option<TreeState>,
+    /// What that becomes once the entry has taken its place.
+    pub(super) aside: Aside,
     /// Whether that is kept beside the new version (`/CONFLICT:keep`).
     pub(super) keeps_old: bool,
 }

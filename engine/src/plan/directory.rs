@@ -143,7 +143,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn entry(&self, plan: &mut DirectoryPlan, index: u32, entry: &Entry, there: Option<Listed>) {
         let policy = self.rules.policy;
-        let judgement = Judgement::of(self.rules, self.site, entry, there.as_ref());
+        let judgement = Judgement::of(self.rules, self.site, self.knowledge, entry, there.as_ref());
         let Some(Judgement { class, action, conflict }) = judgement else { return };
         let present = there.map(|listed| listed.present);
         let verdict = Verdict { index, class, action, conflict };

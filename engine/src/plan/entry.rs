@@ -3,6 +3,7 @@
 use quicopy_protocol::meta::{Entry, Kind, Skip};
 use quicopy_protocol::verdict::{Action, FileClass};
 
+use super::Knowledge;
 use super::protect::{Protection, Site};
 use super::stays::instead_of_skip;
 use super::{Rules, decide};
@@ -22,10 +23,12 @@ pub(super) struct Judgement {
 impl Judgement {
     /// Judges an entry of the source against what stands under its name in `site`; `None` if the entry takes no part.
     ///
-    /// What is protected at the destination gives way to nothing of another kind.
+    /// What is protected at the destination gives way to nothing of another kind, nor does anything where the source is not
+    /// known in full.
     pub(super) fn of(
         rules: &Rules<'_>,
         site: Site<'_>,
+        knowledge: Knowledge,
         entry: &Entry,
         there: Option<&Listed>,
     ) -> Option<Self> {
@@ -41,7 +44,8 @@ impl Judgement {
         let is_exchange = class == FileClass::Mismatched && action == Action::Copy;
         let is_protected =
             |listed: &Listed| Protection::of(rules, site, listed) != Protection::Open;
-        if is_exchange && there.is_some_and(is_protected) {
+        let stays = knowledge == Knowledge::Incomplete || there.is_some_and(is_protected);
+        if is_exchange && stays {
             action = Action::Mismatch;
         }
         if action == Action::Skip

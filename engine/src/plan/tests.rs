@@ -173,6 +173,7 @@ fn patterns_of_files_hide_files_and_never_directories() {
 fn an_incomplete_listing_makes_nothing_extra() {
     let case = Case { switches: "/MIR", knowledge: Knowledge::Incomplete, ..CASE };
     case.check("a b@20", "b x old/", "a:Lonely:Copy b:Newer:Copy");
+    case.check("d/ f", "d f/", "d:Mismatched:Mismatch f:Mismatched:Mismatch d/=Avoided");
 }
 
 #[test]

@@ -452,6 +452,34 @@ fn a_tree_gives_way_to_a_file_only_within_the_limit_on_deletions() {
 }
 
 #[test]
+fn a_file_gives_way_to_a_directory_only_within_the_limit_on_deletions() {
+    use quicopy_protocol::options::DeleteLimit;
+    let mut site = Site::new(&[("a", "file"), ("b", "file")]);
+    let tree = source(&[("", &[]), ("a", &[("x", "1")]), ("b", &[("y", "2")])]);
+    site.policy.max_delete = Some(DeleteLimit::Count(1));
+    let told = site.mirror(&tree);
+    assert_eq!((site.read("a/x").as_deref(), site.read("b").as_deref()), (Some("1"), Some("file")));
+    assert_eq!((told.failed.len(), told.done.unwrap().deleted), (0, 1));
+    let said = "b: a file is not replaced by a directory; pass /MAXDELETE:N to allow it";
+    assert!(told.notices.contains(&said.to_owned()), "{:?}", told.notices);
+    assert_eq!(site.mirror(&tree).done.unwrap().deleted, 1);
+    assert_eq!(site.read("b/y").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_file_does_not_give_way_to_a_directory_that_cannot_be_read() {
+    for recurse in [Recurse::All, Recurse::NonEmpty] {
+        let mut site = Site::new(&[("d", "file")]);
+        site.policy.selection.recurse = recurse;
+        let tree = source(&[("", &[("a", "one")]), ("d", &[]), ("d/e", &[("f", "two")])]);
+        let (_, told) = site.run(&tree, Some("d")).unwrap();
+        assert_eq!(site.read("d").as_deref(), Some("file"));
+        let done = told.done.unwrap();
+        assert_eq!((done.deleted, done.protected_dirs), (0, 1));
+    }
+}
+
+#[test]
 fn two_versions_in_conflict_with_one_time_are_both_kept() {
     let mut site = Site::new(&[]);
     let index = tempfile::tempfile().unwrap();

@@ -182,6 +182,11 @@ fn without_its_marker_nothing_is_deleted_and_the_rest_is_copied() {
     site.require_marker = Name::new(*b"here").ok();
     site.mirror(&tree);
     assert!(site.path("a/x").exists(), "nor does a directory give way to a file");
+    let mut site = Site::new(&[("d", "file")]);
+    site.require_marker = Name::new(*b"here").ok();
+    let told = site.mirror(&source(&[("", &[("a", "one")]), ("d", &[("f", "two")])]));
+    assert_eq!(site.read("d").as_deref(), Some("file"), "or the reverse");
+    assert!(told.notices.iter().any(|text| text.contains("D3: the source has no here")));
 }
 
 #[test]
