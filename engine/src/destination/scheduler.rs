@@ -358,7 +358,7 @@ impl<'a> Scheduler<'a> {
         let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
         let mut now = presence::present(dir, name, &found);
-        if self.job.bin_of_versions().is_some() {
+        if self.job.bin_for(work.aside.why()).is_some() {
             // A second name that an earlier try gave it, and took away again, moved its change time.
             now.changed = planned.changed;
         }

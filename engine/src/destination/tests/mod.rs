@@ -25,7 +25,8 @@ use crate::fault::Fault;
 use crate::index::Index;
 use crate::purge::{DefaultLimit, GuardRules};
 
-/// The source: directories with their files' contents, all written at second 1000. `=path` is a further name of a file.
+/// The source: directories with their files' contents, all written at second 1000. `=path` is a further name of a file, `@text` a
+/// link.
 type Source = BTreeMap<&'static str, Vec<(&'static str, &'static str)>>;
 
 struct Site {
@@ -180,12 +181,13 @@ fn listing(
     let mut entries: Vec<_> = files
         .iter()
         .map(|(file, content)| {
-            let (kind, content) = match content.strip_prefix('=') {
-                Some(first) => {
+            let (kind, content) = match content.split_at_checked(1) {
+                Some(("=", first)) => {
                     let first = RelPath::parse(first.as_bytes()).unwrap();
                     (Kind::HardLink { first: first.clone() }, content_of(source, &first))
                 }
-                None => (Kind::File, *content),
+                Some(("@", text)) => (Kind::Link { target: text.as_bytes().into() }, ""),
+                _ => (Kind::File, *content),
             };
             Entry { name: name(file), kind, meta: meta(content.len()), skip: None }
         })
