@@ -193,6 +193,9 @@ fn mounts_and_what_belongs_to_a_file_system_are_kept() {
     check("/MIR", "", "lost+found/", "+lost+found");
     let root = Case { switches: "/MIR", file_system_root: true, ..CASE };
     root.check("", "lost+found/ x/", "+lost+found:Mount +x");
+    root.check("lost+found/", "lost+found/", "lost+found:Same:Skip lost+found/=Avoided");
+    root.check("lost+found/", "", "lost+found/=New");
+    check("/MIR", "lost+found/", "lost+found/", "lost+found/=Existing");
 }
 
 #[test]

@@ -101,6 +101,10 @@ const DECISIONS: &[(&str, &str)] = &[
         "Does a second `/MIR /XJ` remove directories that an earlier run made by following links?",
         "No. A name that the source has, left out or not, is no extra.",
     ),
+    (
+        "`lost+found`, `System Volume Information` and `$RECYCLE.BIN`",
+        "In the root of a file system they are its own: left out at the source, and never entered or deleted at the destination.",
+    ),
     ("A destination inside the source", "Refused with 16, as is the reverse."),
     ("Does `/MOVE` remove the source's root?", "No."),
     ("`/DCOPY:T` and directories without changes", "Their times are set like those of others."),
