@@ -46,8 +46,9 @@ pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> R
 fn parts(setup: &Setup, work: &Work) -> CopyFlags {
     let (entry, policy) = (&work.entry, &setup.policy);
     let Some(there) = &work.present else { return CopyFlags::NONE };
-    let class = classify(entry, Some(there), &setup.tolerances(), policy.copy);
-    fixed_parts(policy, class, &entry.meta, there)
+    let tolerances = setup.tolerances();
+    let class = classify(entry, Some(there), &tolerances, policy.copy);
+    fixed_parts(policy, &tolerances, class, &entry.meta, there)
 }
 
 fn check_unchanged(dir: &DirHandle, work: &Work) -> Result<(), Fault> {

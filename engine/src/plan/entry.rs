@@ -51,7 +51,7 @@ impl Judgement {
         if action == Action::Skip
             && let Some(present) = present
         {
-            action = instead_of_skip(policy, class, entry, present);
+            action = instead_of_skip(policy, tolerances, class, entry, present);
         }
         Some(Self { class, action, conflict })
     }

@@ -4,7 +4,7 @@ use quicopy_protocol::meta::{Entry, Kind, Meta};
 use quicopy_protocol::options::{ContentCheck, CopyFlags, CopyMode, JobPolicy};
 use quicopy_protocol::verdict::{Action, FileClass};
 
-use crate::compare::Present;
+use crate::compare::{Present, Tolerances};
 use crate::disk::metadata::MODE_MAX;
 
 /// What becomes of a file whose class is left alone.
@@ -12,6 +12,7 @@ use crate::disk::metadata::MODE_MAX;
 /// Content is compared where time and size say nothing else.
 pub(super) fn instead_of_skip(
     policy: &JobPolicy,
+    tolerances: &Tolerances,
     class: FileClass,
     entry: &Entry,
     there: &Present,
@@ -23,7 +24,9 @@ pub(super) fn instead_of_skip(
         // Whether it is a name of the same file no listing shows.
         Kind::HardLink { .. } if looks_same(class) => Action::Check,
         Kind::File if is_checked(policy.content_check, class) => Action::Check,
-        Kind::File if fixed_parts(policy, class, &entry.meta, there) != CopyFlags::NONE => {
+        Kind::File
+            if fixed_parts(policy, tolerances, class, &entry.meta, there) != CopyFlags::NONE =>
+        {
             Action::Fix
         }
         Kind::File
@@ -51,9 +54,10 @@ fn looks_same(class: FileClass) -> bool {
 /// listing shows, in any case.
 ///
 /// A time is set only where time and size say nothing else: on any other file it would make two different files look the same
-/// to the next job, which would then never copy them.
+/// to the next job, which would then never copy them. Nor is it set where the destination keeps no more of it.
 pub(crate) fn fixed_parts(
     policy: &JobPolicy,
+    tolerances: &Tolerances,
     class: FileClass,
     source: &Meta,
     there: &Present,
@@ -61,11 +65,12 @@ pub(crate) fn fixed_parts(
     let JobPolicy { fix, copy, .. } = policy;
     let other_mode = (source.mode ^ there.mode) & MODE_MAX != 0;
     let other_owner = (source.owner, source.group) != (there.owner, there.group);
+    let other_time = !tolerances.is_kept(source.modified, there.modified);
     CopyFlags {
         attributes: fix.security && copy.attributes && other_mode,
         owner: fix.security && copy.owner && other_owner,
         security: fix.security && copy.security,
-        times: fix.times && looks_same(class) && source.modified != there.modified,
+        times: fix.times && looks_same(class) && other_time,
         ..CopyFlags::NONE
     }
 }
@@ -74,13 +79,16 @@ pub(crate) fn fixed_parts(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use quicopy_protocol::meta::Timestamp;
-    use quicopy_protocol::options::Fix;
+    use quicopy_protocol::options::{Fix, Tolerance};
 
     use super::super::sample::{item, present};
     use super::*;
 
     const OTHER_THAN_SAME: [FileClass; 3] =
         [FileClass::Newer, FileClass::Older, FileClass::Changed];
+
+    const EXACT: Tolerances =
+        Tolerances { asked: Tolerance { fat: false, daylight_saving: false }, step_nanos: 1 };
 
     fn policy(content_check: ContentCheck, security: bool, times: bool) -> JobPolicy {
         let fix = Fix { security, times };
@@ -99,7 +107,8 @@ mod tests {
         change(&mut there);
         let there = present(Kind::File, &there);
         let entry = Entry { name, kind, meta, skip: None };
-        assert_eq!(instead_of_skip(policy, class, &entry, &there), expected, "{class:?}");
+        let action = instead_of_skip(policy, &EXACT, class, &entry, &there);
+        assert_eq!(action, expected, "{class:?}");
     }
 
     fn same(_: &mut Meta) {}
@@ -130,8 +139,9 @@ mod tests {
         let entry = Entry { name, kind, meta, skip: None };
         let there = present(Kind::File, &meta);
         let policy = policy(ContentCheck::Never, true, true);
-        assert_eq!(instead_of_skip(&policy, FileClass::Same, &entry, &there), Action::Check);
-        assert_eq!(instead_of_skip(&policy, FileClass::Older, &entry, &there), Action::Skip);
+        let action = |class| instead_of_skip(&policy, &EXACT, class, &entry, &there);
+        assert_eq!(action(FileClass::Same), Action::Check);
+        assert_eq!(action(FileClass::Older), Action::Skip);
     }
 
     #[test]
@@ -143,6 +153,22 @@ mod tests {
         for class in OTHER_THAN_SAME {
             check(&timfix, class, later, Action::Skip);
         }
+    }
+
+    #[test]
+    fn a_time_is_not_fixed_where_the_destination_keeps_no_more_of_it() {
+        let timfix = policy(ContentCheck::Never, false, true);
+        let fixes = |step_nanos, source: (i64, u32), there: (i64, u32)| {
+            let tolerances = Tolerances { step_nanos, ..EXACT };
+            let at = |(seconds, nanos)| Timestamp { seconds, nanos };
+            let source = Meta { modified: at(source), ..item("f").2 };
+            let there = present(Kind::File, &Meta { modified: at(there), ..source });
+            fixed_parts(&timfix, &tolerances, FileClass::Same, &source, &there).times
+        };
+        let (second, nanos) = (1_000_000_000, 900_000_000);
+        assert!(!fixes(second, (10, nanos), (10, 0)));
+        assert!(fixes(second, (12, nanos), (10, 0)), "within what /FFT forgives");
+        assert!(fixes(1, (10, nanos), (10, 0)));
     }
 
     #[test]

@@ -132,8 +132,8 @@ const CHOICES: &str = "\
 
 - `/IT`: attributes beside read-only, which Samba keeps in `user.DOSATTRIB`, are compared only under `/IT`, which sets them. To
   read them takes a call for each file on both sides.
-- `/TIMFIX` sets times only on files that look the same, to the nanosecond. With the source's time any other file would look the
-  same to the next run, and would never be copied.
+- `/TIMFIX` sets times only on files that look the same, to the nanosecond or the step that the destination keeps. With the source's
+  time any other file would look the same to the next run, and would never be copied.
 - `/MAXAGE`, `/MINAGE` and the like: a file of that very moment is neither too old nor too new.
 - `/MOV`, `/MOVE`: of a link to a file that was followed the link goes, and what it leads to stays, unless it is moved under its
   own name: then it goes once all its listed names are copied. What a link to a directory leads to is copied and stays, for it may
