@@ -1,32 +1,37 @@
-//! Metadata of files that are not copied (`/SECFIX`, `/TIMFIX`).
+//! Metadata of files whose content stays (`/IT`, `/SECFIX`, `/TIMFIX`).
 
 use quicopy_protocol::code::Operation;
-use quicopy_protocol::meta::Attribute;
-use quicopy_protocol::options::CopyFlags;
+use quicopy_protocol::meta::{Attribute, Kind};
+use quicopy_protocol::options::{CopyFlags, JobPolicy};
+use quicopy_protocol::verdict::{Origins, OutcomeResult};
 
 use super::job::Job;
 use super::presence;
 use super::setup::Setup;
-use super::work::Work;
+use super::work::{Task, Work};
 use crate::commit::CommitError;
 use crate::compare::classify;
-use crate::disk::metadata::Scope;
+use crate::disk::metadata::{DosChange, Scope};
 use crate::disk::{DirHandle, MetaChange};
 use crate::fault::Fault;
 use crate::plan::fixed_parts;
 
 /// Whether the source must be asked for what no listing shows: access lists.
 pub(super) fn asks_attributes(setup: &Setup, work: &Work) -> bool {
-    parts(setup, work).security && setup.rights.owner
+    parts(setup, work).security && setup.rights.owner && work.entry.kind == Kind::File
 }
 
-/// Sets what the job fixes on a file that stays. Access lists are left alone without `attributes`.
+/// Sets what the job asks for on a file whose content stays. Access lists are left alone without `attributes`.
 pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> Result<(), Fault> {
     let dir = job.open(&work.folder);
     let dir = dir.map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error))?;
     let (parts, may_own) = (parts(&job.setup, work), job.setup.rights.owner);
+    let dos = match &work.task {
+        Task::Restamp(_) => listed_attributes(&job.setup.policy, work),
+        Task::Copy(_) | Task::Check(_) | Task::Fix(_) | Task::Refuse(_) => DosChange::default(),
+    };
     let change = MetaChange::new(&work.entry.meta, parts, may_own);
-    let change = MetaChange { scope: Scope::AccessLists, ..change };
+    let change = MetaChange { scope: Scope::AccessLists, dos, ..change };
     if change.is_empty() && attributes.is_none() {
         return Ok(());
     }
@@ -42,9 +47,32 @@ pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> R
     Ok(())
 }
 
-/// What the plan found to fix on the file.
+/// What becomes of an entry whose metadata is set.
+pub(super) fn outcome(work: &Work) -> OutcomeResult {
+    match &work.task {
+        Task::Restamp(_) => OutcomeResult::Done(Origins::default()),
+        Task::Copy(_) | Task::Check(_) | Task::Fix(_) | Task::Refuse(_) => OutcomeResult::Unchanged,
+    }
+}
+
+/// How the DOS attributes of an entry change whose content, with which they come along, does not travel: the listing has them.
+pub(super) fn listed_attributes(policy: &JobPolicy, work: &Work) -> DosChange {
+    let change = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
+    match work.entry.meta.attributes {
+        Some(source) if policy.copy.attributes => {
+            let there = work.present.as_ref().and_then(|there| there.attributes);
+            change.after(source, there.unwrap_or_default())
+        }
+        _ => change,
+    }
+}
+
+/// What is to be set on the file: all that is copied where it is restamped, else what the plan found to fix.
 fn parts(setup: &Setup, work: &Work) -> CopyFlags {
     let (entry, policy) = (&work.entry, &setup.policy);
+    if let Task::Restamp(_) = work.task {
+        return policy.copy;
+    }
     let Some(there) = &work.present else { return CopyFlags::NONE };
     let tolerances = setup.tolerances();
     let class = classify(entry, Some(there), &tolerances, policy.copy);
