@@ -138,11 +138,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The content is equal: what the job fixes on such files is set.
+    /// The content is equal: what the job sets or fixes on such files is set.
     fn same(&self, entry: Try) {
         let policy = &self.job.setup.policy;
-        let fixes = policy.fix.security || policy.fix.times;
-        if fixes && !policy.list_only {
+        let sets = policy.fix.security || policy.fix.times || policy.classes.include_tweaked;
+        if sets && !policy.list_only {
             self.put(entry, Task::Fix);
         } else {
             self.finisher.finish(entry.work.id, OutcomeResult::Unchanged);

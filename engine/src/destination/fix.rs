@@ -3,7 +3,7 @@
 use quicopy_protocol::code::Operation;
 use quicopy_protocol::meta::{Attribute, Kind};
 use quicopy_protocol::options::{CopyFlags, JobPolicy};
-use quicopy_protocol::verdict::{Origins, OutcomeResult};
+use quicopy_protocol::verdict::{FileClass, Origins, OutcomeResult};
 
 use super::job::Job;
 use super::presence;
@@ -14,7 +14,7 @@ use crate::compare::classify;
 use crate::disk::metadata::{DosChange, Scope};
 use crate::disk::{DirHandle, MetaChange};
 use crate::fault::Fault;
-use crate::plan::fixed_parts;
+use crate::plan::{fixed_parts, restamps};
 
 /// Whether the source must be asked for what no listing shows: access lists.
 pub(super) fn asks_attributes(setup: &Setup, work: &Work) -> bool {
@@ -26,9 +26,10 @@ pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> R
     let dir = job.open(&work.folder);
     let dir = dir.map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error))?;
     let (parts, may_own) = (parts(&job.setup, work), job.setup.rights.owner);
-    let dos = match &work.task {
-        Task::Restamp(_) => listed_attributes(&job.setup.policy, work),
-        Task::Copy(_) | Task::Check(_) | Task::Fix(_) | Task::Refuse(_) => DosChange::default(),
+    let policy = &job.setup.policy;
+    let dos = match class(&job.setup, work).is_some_and(|class| restamps(policy, class)) {
+        true => listed_attributes(policy, work),
+        false => DosChange::default(),
     };
     let change = MetaChange::new(&work.entry.meta, parts, may_own);
     let change = MetaChange { scope: Scope::AccessLists, dos, ..change };
@@ -70,13 +71,19 @@ pub(super) fn listed_attributes(policy: &JobPolicy, work: &Work) -> DosChange {
 /// What is to be set on the file: all that is copied where it is restamped, else what the plan found to fix.
 fn parts(setup: &Setup, work: &Work) -> CopyFlags {
     let (entry, policy) = (&work.entry, &setup.policy);
-    if let Task::Restamp(_) = work.task {
-        return policy.copy;
+    let (Some(there), Some(class)) = (&work.present, class(setup, work)) else {
+        return CopyFlags::NONE;
+    };
+    match restamps(policy, class) {
+        true => policy.copy,
+        false => fixed_parts(policy, &setup.tolerances(), class, &entry.meta, there),
     }
-    let Some(there) = &work.present else { return CopyFlags::NONE };
-    let tolerances = setup.tolerances();
-    let class = classify(entry, Some(there), &tolerances, policy.copy);
-    fixed_parts(policy, &tolerances, class, &entry.meta, there)
+}
+
+/// How the file differs, but for its content.
+fn class(setup: &Setup, work: &Work) -> Option<FileClass> {
+    let there = work.present.as_ref()?;
+    Some(classify(&work.entry, Some(there), &setup.tolerances(), setup.policy.copy))
 }
 
 fn check_unchanged(dir: &DirHandle, work: &Work) -> Result<(), Fault> {

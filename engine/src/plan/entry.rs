@@ -5,7 +5,7 @@ use quicopy_protocol::verdict::{Action, FileClass};
 
 use super::Knowledge;
 use super::protect::{Protection, Site};
-use super::stays::instead_of_skip;
+use super::stays::{instead_of_restamp, instead_of_skip};
 use super::{Rules, decide};
 use crate::compare::{Listed, classify};
 
@@ -48,11 +48,13 @@ impl Judgement {
         if is_exchange && stays {
             action = Action::Mismatch;
         }
-        if action == Action::Skip
-            && let Some(present) = present
-        {
-            action = instead_of_skip(policy, tolerances, class, entry, present);
-        }
+        action = match (action, present) {
+            (Action::Skip, Some(present)) => {
+                instead_of_skip(policy, tolerances, class, entry, present)
+            }
+            (Action::Restamp, _) => instead_of_restamp(policy.content_check, &entry.kind),
+            _ => action,
+        };
         Some(Self { class, action, conflict })
     }
 }

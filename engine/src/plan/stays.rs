@@ -37,12 +37,27 @@ pub(super) fn instead_of_skip(
     }
 }
 
+/// What becomes of a file whose attributes alone are to be set (`/IT`).
+///
+/// A job that compares content does so first: with its attributes set, a file of other content would look the same ever after.
+pub(super) fn instead_of_restamp(check: ContentCheck, kind: &Kind) -> Action {
+    match (kind, check) {
+        (Kind::File, ContentCheck::LooksSame | ContentCheck::Always) => Action::Check,
+        _ => Action::Restamp,
+    }
+}
+
 fn is_checked(check: ContentCheck, class: FileClass) -> bool {
     match check {
         ContentCheck::Never => false,
         ContentCheck::LooksSame => class == FileClass::Same,
         ContentCheck::Always => looks_same(class),
     }
+}
+
+/// Whether a file gets all that is copied of its metadata, though its content stays (`/IT`).
+pub(crate) fn restamps(policy: &JobPolicy, class: FileClass) -> bool {
+    class == FileClass::Tweaked && policy.classes.include_tweaked
 }
 
 /// Whether time and size are equal.
@@ -130,6 +145,18 @@ mod tests {
         }
         let list = JobPolicy { mode: CopyMode::Nothing, ..verify };
         check(&list, FileClass::Same, same, Action::Skip);
+    }
+
+    #[test]
+    fn content_is_compared_before_attributes_are_set() {
+        let check = |content_check, kind, expected| {
+            assert_eq!(instead_of_restamp(content_check, &kind), expected, "{content_check:?}");
+        };
+        check(ContentCheck::Never, Kind::File, Action::Restamp);
+        check(ContentCheck::LooksSame, Kind::File, Action::Check);
+        check(ContentCheck::Always, Kind::File, Action::Check);
+        let first = super::super::sample::path("first");
+        check(ContentCheck::Always, Kind::HardLink { first }, Action::Restamp);
     }
 
     #[test]

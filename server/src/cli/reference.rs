@@ -131,7 +131,8 @@ const CHOICES: &str = "\
 ## In detail
 
 - `/IT`: attributes beside read-only, which Samba keeps in `user.DOSATTRIB`, are compared only under `/IT`, which sets them. To
-  read them takes a call for each file on both sides.
+  read them takes a call for each file on both sides. With `/VERIFY` or `/IM` the content of a tweaked file is compared first, and copied
+  if it differs.
 - `/TIMFIX` sets times only on files that look the same, to the nanosecond or the step that the destination keeps. With the source's
   time any other file would look the same to the next run, and would never be copied.
 - `/MAXAGE`, `/MINAGE` and the like: a file of that very moment is neither too old nor too new.

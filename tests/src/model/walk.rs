@@ -260,13 +260,15 @@ impl Walk<'_> {
         let other_attributes = source.attributes != destination.attributes;
         let is_tweaked = !switches.no_attributes
             && (source.mode != destination.mode || switches.include_tweaked && other_attributes);
+        let is_modified = source.content != destination.content && source.content.size_bytes > 0;
         if is_tweaked {
-            return match (switches.include_tweaked, switches.include_same) {
-                (true, _) => Action::Tweak,
-                (false, _) => left,
+            return match switches.include_tweaked {
+                // With its attributes set it would look the same ever after.
+                true if switches.include_modified && is_modified => Action::Copy,
+                true => Action::Tweak,
+                false => left,
             };
         }
-        let is_modified = source.content != destination.content && source.content.size_bytes > 0;
         if switches.include_same || switches.include_modified && is_modified {
             return Action::Copy;
         }
