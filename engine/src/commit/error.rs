@@ -5,10 +5,7 @@ use std::io;
 use quicopy_protocol::code::{Failure, Operation};
 use rustix::io::Errno;
 
-use crate::fault::{self, Fault};
-
-/// `ERROR_FILE_INVALID`: a file was altered from outside while it was in use. Source: winerror.h.
-const ALTERED_OUTSIDE: u32 = 1006;
+use crate::fault::{self, ALTERED_OUTSIDE, Fault};
 
 /// Why an entry that was complete is not in place, or not known to be.
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,7 @@ use super::removal::Removals;
 use super::tree_state::TreeState;
 use super::work::{Task, Work};
 use crate::compare::Present;
+use crate::fault::{ACCESS_DENIED, ALTERED_OUTSIDE, INVALID_NAME, NAME_TOO_LONG};
 use crate::plan::{Decision, Rules};
 use crate::purge::{self, Census};
 
@@ -141,15 +142,17 @@ impl Assigner<'_> {
     fn task(&self, entry: &Entry, action: Action, path: Result<RelPath, PathError>) -> Task {
         let setup = &self.job.setup;
         let path = match (action, path) {
-            (_, Err(error)) => return Task::Refuse(format!("{error} cannot be copied")),
-            (Action::Fail, Ok(_)) => return Task::Refuse(CONFLICT.to_owned()),
+            (_, Err(error)) => {
+                return Task::refuse(NAME_TOO_LONG, format!("{error} cannot be copied"));
+            }
+            (Action::Fail, Ok(_)) => return Task::refuse(ALTERED_OUTSIDE, CONFLICT),
             (Action::Restamp, Ok(path)) => return Task::Restamp(path),
             (Action::Check, Ok(path)) => return Task::Check(path),
             (Action::Fix, Ok(path)) => return Task::Fix(path),
             (_, Ok(path)) => path,
         };
         if let Some(reason) = self.job.forbids(&entry.name) {
-            return Task::Refuse(reason);
+            return Task::refuse(INVALID_NAME, reason);
         }
         if let Kind::Link { target } = &entry.kind
             && !setup.rights.outside_links
@@ -157,7 +160,7 @@ impl Assigner<'_> {
                 .below_share(&self.folder.path)
                 .is_none_or(|dir| links::leads_outside(&dir, target))
         {
-            return Task::Refuse(OUTSIDE_LINK.to_owned());
+            return Task::refuse(ACCESS_DENIED, OUTSIDE_LINK);
         }
         Task::Copy(path)
     }

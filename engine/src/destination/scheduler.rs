@@ -122,9 +122,7 @@ impl<'a> Scheduler<'a> {
             self.finisher.links().begin(path, work.id);
         }
         let begun = match (&work.task, &work.entry.kind) {
-            (Task::Refuse(reason), _) => {
-                Err(Fault::lasting(Failure::new(Operation::CopyFile, 32, reason)))
-            }
+            (Task::Refuse(failure), _) => Err(Fault::lasting(failure.clone())),
             (Task::Copy(path), Kind::HardLink { .. })
                 if self.job.setup.policy.mode == CopyMode::CreateEmpty =>
             {

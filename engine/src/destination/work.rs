@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{Entry, EntryId};
 use quicopy_protocol::path::RelPath;
 
@@ -47,6 +48,13 @@ pub(super) enum Task {
     Check(RelPath),
     /// It is not copied, but its metadata is set.
     Fix(RelPath),
-    /// It fails, for this reason.
-    Refuse(String),
+    /// It fails, with this.
+    Refuse(Failure),
+}
+
+impl Task {
+    /// What fails with Windows' number `code`, for a reason that is ours.
+    pub(super) fn refuse(code: u32, reason: impl Into<String>) -> Self {
+        Self::Refuse(Failure::new(Operation::CopyFile, code, reason))
+    }
 }

@@ -48,6 +48,8 @@ struct Told {
     copied: usize,
     unchanged: usize,
     failed: Vec<String>,
+    /// Windows' numbers of these.
+    numbers: Vec<u32>,
     removals_failed: Vec<String>,
     notices: Vec<String>,
     extras: usize,
@@ -252,7 +254,10 @@ fn serve(
                 };
                 content.send_blocking(answer).unwrap();
             }
-            Event::Outcome(_, OutcomeResult::Failed(failure)) => told.failed.push(failure.reason),
+            Event::Outcome(_, OutcomeResult::Failed(failure)) => {
+                told.numbers.push(failure.windows_code);
+                told.failed.push(failure.reason);
+            }
             Event::Outcome(_, OutcomeResult::Done(_)) => told.copied += 1,
             Event::Outcome(_, OutcomeResult::Unchanged) => told.unchanged += 1,
             Event::Extras { entries, .. } => told.extras += entries.len(),
@@ -379,6 +384,18 @@ fn a_version_in_conflict_is_kept_under_a_name_that_no_mirror_deletes() {
         assert_eq!(site.read("a").as_deref(), Some(content));
         assert_eq!(site.read(&format!("a.conflict-{edited}")).as_deref(), Some("edited here"));
     }
+}
+
+#[test]
+fn what_is_refused_has_the_number_that_fits_its_reason() {
+    let mut site = Site::new(&[]);
+    site.index = Some(Arc::new(Index::open(tempfile::tempfile().unwrap()).unwrap()));
+    let told = site.mirror(&source(&[("", &[("a", "one"), ("out", "@../out")])]));
+    assert_eq!(told.numbers, [5], "{:?}", told.failed);
+    std::fs::write(site.path("a"), "edited here").unwrap();
+    site.policy.conflict = ConflictPolicy::Fail;
+    let told = site.mirror(&source(&[("", &[("a", "two!")])]));
+    assert_eq!(told.numbers, [1006], "{:?}", told.failed);
 }
 
 #[test]
