@@ -61,6 +61,11 @@ const DECISIONS: &[(&str, &str)] = &[
         "A mismatch that is exchanged for the source's entry counts as copied. What is only fixed sets no bit.",
     ),
     (
+        "A mismatch under `/PURGE` with `/XL`, or of a file with `/NOCOPY` or `/CREATE`",
+        "It stays. `/PURGE` takes away what has another kind at the source only for what comes instead, and an empty file is no \
+         replacement for content.",
+    ),
+    (
         "Does `/PURGE` without `/S` and `/E` delete directories in the top directory?",
         "No. They are reported and stay: what nobody asked to enter is not deleted.",
     ),

@@ -334,9 +334,10 @@ impl Walk<'_> {
 
     /// Whether what stands in the place of something else is removed; if not, that is a mismatch.
     fn makes_way(&mut self, name: &str, destination: &mut Directory, is_directory: bool) -> bool {
-        // `/XX` keeps what is not the source's, and what nothing would replace stays.
+        // `/XX` keeps what is not the source's, and what nothing, or an empty file, would replace stays.
         let switches = self.switches;
-        let is_replaced = !switches.exclude_lonely && (is_directory || !switches.no_copy);
+        let makes_files = !switches.no_copy && !switches.create;
+        let is_replaced = !switches.exclude_lonely && (is_directory || makes_files);
         // File patterns bound what is deleted.
         let is_bounded = match destination.entries.get(name) {
             Some(Node::File(_) | Node::Link(_)) => !self.takes(name),
