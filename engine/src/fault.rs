@@ -5,6 +5,14 @@ use std::io;
 use quicopy_protocol::code::{Failure, Operation};
 use rustix::io::Errno;
 
+/// `ERROR_ACCESS_DENIED`: somebody has to permit it first. Source: winerror.h.
+pub const ACCESS_DENIED: u32 = 5;
+/// `ERROR_INVALID_NAME`: the destination's file system keeps no such name. Source: winerror.h.
+pub const INVALID_NAME: u32 = 123;
+/// `ERROR_FILENAME_EXCED_RANGE`: a name or path is too long. Source: winerror.h.
+pub const NAME_TOO_LONG: u32 = 206;
+/// `ERROR_FILE_INVALID`: a file was altered from outside. Source: winerror.h.
+pub const ALTERED_OUTSIDE: u32 = 1006;
 /// `ERROR_DISK_FULL`: no space is left, or a quota is used up. Source: winerror.h.
 pub const DISK_FULL: u32 = 112;
 

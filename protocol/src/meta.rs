@@ -101,7 +101,7 @@ pub enum Kind {
 /// Why the sender leaves an entry out. The name is listed all the same: what is left out is not extra at the destination.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub enum Skip {
-    /// Its name is excluded (`/XF`, `/XD`) or not included (file patterns).
+    /// Its name is excluded (`/XF`, `/XD`) or not included (file patterns), or is a file system's own, such as `lost+found`.
     Named,
     /// Larger than `/MAX`.
     Large,

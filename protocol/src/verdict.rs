@@ -45,7 +45,8 @@ pub enum Action {
     SkipConflict,
     /// Nothing: a mismatch that no `/PURGE` resolves.
     Mismatch,
-    /// Its content is compared; it is copied if that differs, and skipped otherwise. The outcome says which.
+    /// Its content is compared; it is copied if that differs, and skipped otherwise, but for the metadata that `/IT` sets on a
+    /// tweaked file. The outcome says which.
     Check,
     /// It is not copied, but what `/SECFIX` and `/TIMFIX` name is set on it.
     Fix,

@@ -88,6 +88,28 @@ fn what_a_mirror_deletes_is_listed_and_comes_back_as_it_was() {
 }
 
 #[test]
+fn what_gives_way_to_another_kind_is_listed_and_comes_back() {
+    let (sites, _agent) = sites(
+        "x, data -> x, link 5B #new, tree/f, file 3B",
+        "x, data 4B #old, link -> x, tree, file/in",
+        "",
+    );
+    sites.run("/MIR /SL").exits(&[1]).says("5 entries");
+    sites
+        .world
+        .share_now()
+        .without_directory_times()
+        .must_equal(&sites.world.source_now().without_directory_times(), "the mirror");
+    assert_eq!(listed(&sites), "data file=2 link tree");
+    restore(&sites, &[&id_of(&sites, "data"), "--to", "back"]).exits(&[0]);
+    let back = fs::symlink_metadata(sites.world.share().join("back")).expect("it came back");
+    assert!(back.is_file() && back.len() == 4);
+    restore(&sites, &[&id_of(&sites, "link"), "--to", "led"]).exits(&[0]);
+    let led = fs::read_link(sites.world.share().join("led")).expect("it is a link again");
+    assert_eq!(led, PathBuf::from("x"));
+}
+
+#[test]
 fn a_job_can_be_taken_back_whole() {
     let (sites, _agent) = sites("same", OLD, "");
     let before = sites.world.share_now();

@@ -6,10 +6,7 @@ use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::path::Name;
 use rustix::io::Errno;
 
-use crate::fault::{self, ALREADY_EXISTS, Fault};
-
-/// `ERROR_FILE_INVALID`: a file was altered from outside while it was in use. Source: winerror.h.
-const ALTERED_OUTSIDE: u32 = 1006;
+use crate::fault::{self, ALREADY_EXISTS, ALTERED_OUTSIDE, Fault};
 
 /// Why an entry that was complete is not in place, or not known to be.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use crate::disk::private::SWAP;
 use crate::disk::share;
 use crate::disk::{DirHandle, DiskKind, Ignored, Placement, RenameMode, Stat};
 use crate::journal::sidecar;
-use crate::trash::Bin;
+use crate::trash::{Bin, Why};
 
 /// What the job saw at the target's name when it decided, and what is to become of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,21 +92,23 @@ pub struct Ready {
     pub(crate) is_placed: bool,
     // Where the old entry went, once an exchange has happened.
     pub(crate) displaced: Option<Displaced>,
-    // Where the version that is replaced is kept.
+    // Where what is replaced is kept.
     pub(crate) keeps: Option<Keeps>,
 }
 
-/// Where the version of a file that is about to be replaced is kept.
+/// Where a file or link that is about to be replaced is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeps {
     bin: Arc<Bin>,
     path: RelPath,
+    why: Why,
 }
 
 impl Ready {
-    /// Keeps the version that is replaced, if one is, in the trash; `path` is the entry's below the share.
-    pub fn keep_old_version(&mut self, bin: &Arc<Bin>, path: RelPath) {
-        self.keeps = Some(Keeps { bin: Arc::clone(bin), path });
+    /// Keeps the file or link that is replaced, if one is, in the trash, as gone for this reason; `path` is the entry's below the
+    /// share.
+    pub fn keep_old(&mut self, bin: &Arc<Bin>, path: RelPath, why: Why) {
+        self.keeps = Some(Keeps { bin: Arc::clone(bin), path, why });
     }
 
     /// Size of the content in bytes.
@@ -121,7 +123,7 @@ impl Ready {
     pub(crate) fn put(&mut self) -> Result<Stat, CommitError> {
         let found = self.dir.stat(&self.name).map_err(CommitError::Disk)?;
         let mode = self.place.decide(found.as_ref()).ok_or_else(|| self.is_taken())?;
-        let mode = self.keep_old(mode).map_err(CommitError::NotKept)?;
+        let mode = self.link_old(mode).map_err(CommitError::NotKept)?;
         self.rename(mode).inspect_err(|_| self.keep_no_more(mode)).map_err(|error| {
             match Errno::from_io_error(&error) {
                 Some(Errno::EXIST) if mode == RenameMode::KeepOld => CommitError::Changed,
@@ -153,13 +155,13 @@ impl Ready {
         }
     }
 
-    /// Gives the version that is about to be replaced its second name in the trash. Where a file cannot have two, it is exchanged
-    /// for the new one, and whoever owns the job moves it there.
-    fn keep_old(&self, mode: RenameMode) -> io::Result<RenameMode> {
-        let (RenameMode::Replace, Some(Keeps { bin, path })) = (mode, &self.keeps) else {
+    /// Gives what is about to be replaced its second name in the trash. Where a file cannot have two, it is exchanged for the new
+    /// one, and whoever owns the job moves it there.
+    fn link_old(&self, mode: RenameMode) -> io::Result<RenameMode> {
+        let (RenameMode::Replace, Some(Keeps { bin, path, why })) = (mode, &self.keeps) else {
             return Ok(mode);
         };
-        match bin.keep(&self.dir, &self.name, path) {
+        match bin.keep(&self.dir, &self.name, path, *why) {
             Ok(()) => Ok(mode),
             Err(error)
                 if matches!(
@@ -174,8 +176,8 @@ impl Ready {
     }
 
     fn keep_no_more(&self, mode: RenameMode) {
-        if let (RenameMode::Replace, Some(Keeps { bin, path })) = (mode, &self.keeps) {
-            bin.keep_no_more(path, &self.name);
+        if let (RenameMode::Replace, Some(Keeps { bin, path, why })) = (mode, &self.keeps) {
+            bin.keep_no_more(path, &self.name, *why);
         }
     }
 

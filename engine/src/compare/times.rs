@@ -37,11 +37,15 @@ impl Tolerances {
         if equal { Ordering::Equal } else { source.cmp(&destination) }
     }
 
+    /// Whether the destination's time is what it keeps of the source's, whatever the job forgives.
+    pub fn is_kept(&self, source: Timestamp, destination: Timestamp) -> bool {
+        source == destination || self.round_down(source) == destination
+    }
+
     // A copy keeps the source's time rounded down to the step. Rounding both and comparing the steps would call two
     // times within one step equal though neither is the other's copy; a distance below one step would do so across steps.
     fn near(&self, source: Timestamp, destination: Timestamp) -> bool {
-        source == destination
-            || self.round_down(source) == destination
+        self.is_kept(source, destination)
             || self.asked.fat && source.abs_diff_nanos(destination) <= FAT_NANOS
     }
 

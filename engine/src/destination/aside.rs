@@ -28,14 +28,14 @@ pub(super) const WITHOUT_TRASH: &str =
 pub(super) enum Aside {
     /// A version of a file or link, which a newer one took the place of.
     Version,
-    /// A file or link, which a directory took the place of.
+    /// A file or link, which an entry of another kind took the place of.
     Entry,
     /// A directory, which a file or link took the place of: all that it held when that was judged.
     Tree(TreeState),
 }
 
 impl Aside {
-    fn why(self) -> Why {
+    pub(super) fn why(self) -> Why {
         match self {
             Self::Version => Why::Overwritten,
             Self::Entry | Self::Tree(_) => Why::Deleted,
@@ -52,6 +52,14 @@ pub(super) fn bin(setup: &Setup) -> Option<Arc<Bin>> {
 }
 
 impl Job {
+    /// The trash, if what goes for this reason goes there.
+    pub(super) fn bin_for(&self, why: Why) -> Option<&Arc<Bin>> {
+        match why {
+            Why::Deleted => self.bin.as_ref(),
+            Why::Overwritten => self.bin_of_versions(),
+        }
+    }
+
     /// The trash, if former versions of files go there, too.
     pub(super) fn bin_of_versions(&self) -> Option<&Arc<Bin>> {
         self.bin.as_ref().filter(|_| self.setup.policy.trash_days.is_some())
@@ -158,10 +166,7 @@ impl Job {
         was: Aside,
     ) -> io::Result<()> {
         let why = was.why();
-        let bin = match why {
-            Why::Deleted => self.bin.as_ref(),
-            Why::Overwritten => self.bin_of_versions(),
-        };
+        let bin = self.bin_for(why);
         let entries = match bin {
             None => {
                 if let Aside::Tree(judged) = was
@@ -180,13 +185,18 @@ impl Job {
                 entries
             }
         };
+        self.note_gone(why, entries);
+        Ok(())
+    }
+
+    /// Counts what something else took the place of, if that deleted it.
+    pub(super) fn note_gone(&self, why: Why, entries: u64) {
         if why == Why::Deleted {
             self.note_displaced(entries);
-            if bin.is_some() {
+            if self.bin.is_some() {
                 self.note_trashed(entries);
             }
         }
-        Ok(())
     }
 }
 

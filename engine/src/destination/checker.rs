@@ -1,5 +1,5 @@
 //! Files that are asked about without their content: their hash is compared (`/IM`, `/VERIFY`), or their attributes are set
-//! (`/SECFIX`).
+//! (`/SECFIX`, `/IT`).
 //!
 //! The source hashes its file while this side hashes what is here; whoever is second compares.
 
@@ -107,7 +107,7 @@ impl<'a> Checker<'a> {
         self.asked().remove(&want);
         if let Some(entry) = self.finisher.land(want) {
             match fix::fix(self.job, &entry.work, Some(attributes)) {
-                Ok(()) => self.finisher.finish(entry.work.id, OutcomeResult::Unchanged),
+                Ok(()) => self.finisher.finish(entry.work.id, fix::outcome(&entry.work)),
                 Err(fault) => self.finisher.failed(entry, fault),
             }
         }
@@ -138,11 +138,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The content is equal: what the job fixes on such files is set.
+    /// The content is equal: what the job sets or fixes on such files is set.
     fn same(&self, entry: Try) {
         let policy = &self.job.setup.policy;
-        let fixes = policy.fix.security || policy.fix.times;
-        if fixes && !policy.list_only {
+        let sets = policy.fix.security || policy.fix.times || policy.classes.include_tweaked;
+        if sets && !policy.list_only {
             self.put(entry, Task::Fix);
         } else {
             self.finisher.finish(entry.work.id, OutcomeResult::Unchanged);

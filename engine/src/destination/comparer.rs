@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use quicopy_protocol::meta::{Entry, Skip};
 use quicopy_protocol::options::PlanId;
 use quicopy_protocol::path::{Name, RelPath};
-use quicopy_protocol::verdict::{DirState, Kept};
+use quicopy_protocol::verdict::{Action, DirState, Kept};
 
 use super::Refusal;
 use super::arrival::{Arrival, Arrivals, There};
@@ -108,7 +108,7 @@ impl<'a> Comparer<'a> {
         }
         let arrival = match &parent_path {
             None => self.arrivals.root(listing)?,
-            Some((_, name)) => self.arrive(&listing.path, name)?,
+            Some((_, name)) => self.arrive(listing, name)?,
         };
         if self.job.stop.is_set() {
             // A stop may have cut short what the arrival says.
@@ -124,7 +124,7 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    fn arrive(&mut self, path: &RelPath, name: &Name) -> Result<Arrival, Refusal> {
+    fn arrive(&mut self, listing: &Listing, name: &Name) -> Result<Arrival, Refusal> {
         let Some(parent) = self.above.last_mut() else {
             return Err(Refusal::protocol("a listing whose parent directory was not listed"));
         };
@@ -134,7 +134,14 @@ impl<'a> Comparer<'a> {
         let Some(child) = parent.children.remove(name) else {
             return Err(Refusal::protocol("a listing that its parent directory does not name"));
         };
-        Ok(self.arrivals.below(&parent.folder, path, &child))
+        if let Some(failure) = &listing.failure
+            && child.displaces()
+        {
+            // Nobody knows what would come instead.
+            self.removals.protect();
+            return Ok(Arrival::Avoided(DirState::Failed(failure.clone())));
+        }
+        Ok(self.arrivals.below(&parent.folder, &listing.path, &child))
     }
 
     /// Notes a directory that the job does not work in.
@@ -208,8 +215,6 @@ impl<'a> Comparer<'a> {
         }
         let mut children = children(entries, plan.directories, &plan.decisions, rules.policy);
         refuse(&mut children, &collisions);
-        let makes_any = children.values().any(|child| child.state == DirState::New);
-
         if listing.path.is_root() {
             self.removals.look_for_markers(job, entries);
         }
@@ -225,6 +230,14 @@ impl<'a> Comparer<'a> {
             collisions: &collisions,
         };
         let (verdicts, work) = assigner.assign(entries, plan.decisions);
+        for verdict in verdicts.iter().filter(|verdict| verdict.action == Action::Mismatch) {
+            // What stands in its place stays.
+            let name = entries.get(verdict.index as usize).map(|entry| &entry.name);
+            if let Some(child) = name.and_then(|name| children.get_mut(name)) {
+                child.state = DirState::Avoided;
+            }
+        }
+        let makes_any = children.values().any(|child| child.state == DirState::New);
         if let Some(handle) = &handle
             && (makes_any || !work.is_empty())
         {

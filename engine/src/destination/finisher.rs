@@ -94,10 +94,11 @@ impl<'a> Finisher<'a> {
     /// Hands a finished entry to the committer.
     pub(super) fn ready(&self, entry: Try, mut ready: Box<Ready>, commits: &Sender<Order<Try>>) {
         entry.work.folder.touch();
-        if let (Some(bin), Some(path)) = (self.job.bin_of_versions(), entry.work.path())
+        let why = entry.work.aside.why();
+        if let (Some(bin), Some(path)) = (self.job.bin_for(why), entry.work.path())
             && let Some(path) = self.job.setup.below_share(path)
         {
-            ready.keep_old_version(bin, path);
+            ready.keep_old(bin, path, why);
         }
         let prepared = self.still_gives_way(&entry.work).and_then(|()| self.keep_old(&entry.work));
         if let Err(failure) = prepared {
@@ -113,7 +114,7 @@ impl<'a> Finisher<'a> {
 
     /// Makes sure that a directory that is about to be replaced is what was judged: its content took its time to come.
     fn still_gives_way(&self, work: &Work) -> Result<(), Failure> {
-        let Some(judged) = &work.gives_way else { return Ok(()) };
+        let Aside::Tree(judged) = &work.aside else { return Ok(()) };
         let dir = self.job.open(&work.folder);
         match dir.and_then(|dir| TreeState::of(&dir, &work.entry.name)) {
             Ok(now) if now == *judged => Ok(()),
@@ -184,13 +185,11 @@ impl<'a> Finisher<'a> {
         let work = &entry.work;
         if let Some(Displaced { dir, name }) = displaced {
             let path = work.path().unwrap_or(&work.folder.path);
-            let was = match work.gives_way {
-                Some(judged) => Aside::Tree(judged),
-                None => Aside::Version,
-            };
-            if let Err(error) = self.job.put_aside(&dir, &name, path, was) {
+            if let Err(error) = self.job.put_aside(&dir, &name, path, work.aside) {
                 self.job.tell_left_aside(path, &name, &error);
             }
+        } else if let (Aside::Entry, Some(_)) = (work.aside, &work.present) {
+            self.job.note_gone(work.aside.why(), 1);
         }
         self.job.tell_ignored(&ignored);
         let record = (stat.kind == DiskKind::File).then(|| Record::from(&stat));

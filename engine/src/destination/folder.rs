@@ -104,6 +104,13 @@ pub(super) struct Child {
     pub(super) keeps_old: bool,
 }
 
+impl Child {
+    /// Whether something of another kind gives way to it.
+    pub(super) fn displaces(&self) -> bool {
+        matches!(self.state, DirState::New | DirState::Deferred) && self.present.is_some()
+    }
+}
+
 /// The directories of a directory, as its plan sees them.
 pub(super) fn children(
     entries: &[Entry],

@@ -27,7 +27,7 @@ const LINES_BYTES_AIM: usize = 32 << 10;
 /// What is known of the deletions so far.
 pub(super) struct Removals {
     census: Census,
-    /// What of it has given way to files and links already.
+    /// What of it has given way to entries of another kind already.
     displaced: Census,
     /// Bytes of the files to be removed.
     bytes: u64,
@@ -69,34 +69,42 @@ impl Removals {
         self.forbidden.get_or_insert(reason);
     }
 
-    /// Asks whether a directory may give way to a file, and counts what goes with it if so.
+    /// Asks whether something may give way to an entry of another kind, and counts what goes with it if so.
     ///
     /// The guards are exact only at the end, when all is known. So a limit in numbers is used up as it goes, and beyond
-    /// twenty files only an explicit `/MAXDELETE` lets a tree pass where the destination has a default limit and no trash.
-    pub(super) fn displaces(&mut self, tree: Census, job: &Job) -> bool {
+    /// twenty files only an explicit `/MAXDELETE` lets more pass where the destination has a default limit and no trash.
+    ///
+    /// # Errors
+    /// It stays, for this reason.
+    pub(super) fn displaces(&mut self, going: Census, job: &Job) -> Result<(), String> {
         const UNGUARDED_MAX: u64 = 20;
         let (max_delete, rules) = (job.setup.policy.max_delete, &job.setup.guards);
         let mut all = self.displaced;
-        all += tree;
+        all += going;
         let within = |limit: DeleteLimit| match limit {
             DeleteLimit::Count(count) => all.extra_entries <= count,
             DeleteLimit::Percent(percent) => percent >= 100,
         };
-        let passes = self.forbidden.is_none()
-            && rules.share_max.is_none_or(within)
-            && match max_delete {
-                Some(limit) => within(limit),
-                None => {
-                    rules.default_limit != DefaultLimit::Refuse
-                        || job.bin.is_some()
-                        || all.extra_files <= UNGUARDED_MAX
-                }
-            };
-        if passes {
-            self.displaced = all;
-            self.census += tree;
+        if let Some(reason) = &self.forbidden {
+            return Err(reason.clone());
         }
-        passes
+        if !rules.share_max.is_none_or(within) {
+            return Err("only the share's configuration can raise its max_delete".to_owned());
+        }
+        let passes = match max_delete {
+            Some(limit) => within(limit),
+            None => {
+                rules.default_limit != DefaultLimit::Refuse
+                    || job.bin.is_some()
+                    || all.extra_files <= UNGUARDED_MAX
+            }
+        };
+        if !passes {
+            return Err("pass /MAXDELETE:N to allow it".to_owned());
+        }
+        self.displaced = all;
+        self.census += going;
+        Ok(())
     }
 
     /// Notes a directory in which nothing is extra because its source could not be read.

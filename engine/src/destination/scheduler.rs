@@ -122,9 +122,7 @@ impl<'a> Scheduler<'a> {
             self.finisher.links().begin(path, work.id);
         }
         let begun = match (&work.task, &work.entry.kind) {
-            (Task::Refuse(reason), _) => {
-                Err(Fault::lasting(Failure::new(Operation::CopyFile, 32, reason)))
-            }
+            (Task::Refuse(failure), _) => Err(Fault::lasting(failure.clone())),
             (Task::Copy(path), Kind::HardLink { .. })
                 if self.job.setup.policy.mode == CopyMode::CreateEmpty =>
             {
@@ -134,14 +132,15 @@ impl<'a> Scheduler<'a> {
                 let Some(entry) = self.finisher.links().wait_for(first, entry) else { return };
                 return self.hard_link(entry, path, first);
             }
-            (Task::Restamp(_), _) => self.restamp(&work),
-            (Task::Fix(_), _) if fix::asks_attributes(&self.job.setup, &work) => {
+            (Task::Restamp(_) | Task::Fix(_), _)
+                if fix::asks_attributes(&self.job.setup, &work) =>
+            {
                 return self.ask(entry, |scheduler, _, want| {
                     scheduler.checker.begin_attributes(want);
                     Ok(Basis::Content)
                 });
             }
-            (Task::Fix(_), _) => return self.fix(entry),
+            (Task::Restamp(_) | Task::Fix(_), _) => return self.fix(entry),
             (Task::Check(_), _) => {
                 return self.ask(entry, |scheduler, work, want| {
                     let dir = scheduler.dir(work)?;
@@ -175,25 +174,9 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn restamp(&mut self, work: &Work) -> Result<Option<Ready>, Fault> {
-        let dir = self.dir(work)?;
-        self.look(work, &dir)?;
-        let name = &work.entry.name;
-        let ignored = dir
-            .set_meta(name, &self.change(work), None)
-            .map_err(|error| Fault::of(Operation::ChangeAttributes, &error))?;
-        self.job.tell_ignored(&ignored);
-        self.job.note_change();
-        // Its time may be another one now, within what the job forgives.
-        if let (Some(path), Ok(Some(stat))) = (work.path(), dir.stat(name)) {
-            self.job.remember(path, &stat);
-        }
-        Ok(None)
-    }
-
     fn fix(&self, entry: Try) {
         match fix::fix(self.job, &entry.work, None) {
-            Ok(()) => self.finisher.finish(entry.work.id, OutcomeResult::Unchanged),
+            Ok(()) => self.finisher.finish(entry.work.id, fix::outcome(&entry.work)),
             Err(fault) => self.finisher.failed(entry, fault),
         }
     }
@@ -339,15 +322,12 @@ impl<'a> Scheduler<'a> {
 
     fn change(&self, work: &Work) -> MetaChange {
         let Setup { policy, rights, .. } = &self.job.setup;
-        let mut dos = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
-        // With content, they come along; without, the listing has them.
-        let alone = matches!(work.task, Task::Restamp(_)) || policy.mode == CopyMode::CreateEmpty;
-        if let (true, true, Some(source)) =
-            (alone, policy.copy.attributes, work.entry.meta.attributes)
-        {
-            let there = work.present.as_ref().and_then(|there| there.attributes);
-            dos = dos.after(source, there.unwrap_or_default());
-        }
+        let dos = match policy.mode {
+            CopyMode::CreateEmpty => fix::listed_attributes(policy, work),
+            CopyMode::Copy | CopyMode::Nothing => {
+                DosChange { add: policy.attributes_add, remove: policy.attributes_remove }
+            }
+        };
         MetaChange { dos, ..MetaChange::new(&work.entry.meta, policy.copy, rights.owner) }
     }
 
@@ -358,7 +338,7 @@ impl<'a> Scheduler<'a> {
         let found = dir.stat(name).map_err(|error| Fault::of(Operation::CopyFile, &error))?;
         let Some(found) = found else { return Ok(Place::New) };
         let mut now = presence::present(dir, name, &found);
-        if self.job.bin_of_versions().is_some() {
+        if self.job.bin_for(work.aside.why()).is_some() {
             // A second name that an earlier try gave it, and took away again, moved its change time.
             now.changed = planned.changed;
         }

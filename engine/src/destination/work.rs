@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use quicopy_protocol::code::{Failure, Operation};
 use quicopy_protocol::meta::{Entry, EntryId};
 use quicopy_protocol::path::RelPath;
 
+use super::aside::Aside;
 use super::folder::Folder;
-use super::tree_state::TreeState;
 use crate::compare::Present;
 
 /// An entry that the plan puts in work.
@@ -18,8 +19,8 @@ pub(super) struct Work {
     pub(super) task: Task,
     /// What stands at the destination.
     pub(super) present: Option<Present>,
-    /// Of a directory that is to give way: all that it held when its deletion was judged.
-    pub(super) gives_way: Option<TreeState>,
+    /// What that becomes once the entry has taken its place.
+    pub(super) aside: Aside,
     /// Whether that is kept beside the new version (`/CONFLICT:keep`).
     pub(super) keeps_old: bool,
 }
@@ -47,6 +48,13 @@ pub(super) enum Task {
     Check(RelPath),
     /// It is not copied, but its metadata is set.
     Fix(RelPath),
-    /// It fails, for this reason.
-    Refuse(String),
+    /// It fails, with this.
+    Refuse(Failure),
+}
+
+impl Task {
+    /// What fails with Windows' number `code`, for a reason that is ours.
+    pub(super) fn refuse(code: u32, reason: impl Into<String>) -> Self {
+        Self::Refuse(Failure::new(Operation::CopyFile, code, reason))
+    }
 }

@@ -5,6 +5,7 @@ use quicopy_protocol::meta::Entry;
 use quicopy_protocol::verdict::{Action, FileClass, Verdict};
 
 use super::work::{Task, Work};
+use crate::fault::ACCESS_DENIED;
 use crate::purge::{DefaultLimit, Overwrites, Ruling, wrong_way_round};
 
 /// Holds back what would overwrite a newer file.
@@ -110,5 +111,5 @@ impl HeldBack {
 }
 
 fn refuse(work: Work) -> Work {
-    Work { task: Task::Refuse(REFUSED.to_owned()), ..work }
+    Work { task: Task::refuse(ACCESS_DENIED, REFUSED), ..work }
 }

@@ -15,9 +15,9 @@ pub fn deletes(policy: &JobPolicy) -> bool {
 /// would be overwritten. For a directory, [`Action::Copy`] means that it is made (or deferred), and [`Action::Skip`]
 /// under [`FileClass::Same`] that it stands already.
 ///
-/// A mismatched entry is exchanged under [`deletes`], and only if the job puts something in its place: with `/XL`, or a
+/// A mismatched entry is exchanged under [`deletes`], and only if the job puts something in its place: with `/XL`, or for a
 /// file under `/NOCOPY`, it stays, since taking it away alone would lose it for nothing. `/CREATE` makes only what is not
-/// there: an empty file never replaces content.
+/// there: an empty file never replaces content, a directory's included.
 ///
 /// Source: Robocopy's class table (XP010) and the help texts of its switches.
 pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool) -> Action {
@@ -25,11 +25,10 @@ pub fn decide(class: FileClass, kind: &Kind, policy: &JobPolicy, conflict: bool)
         Kind::Special => Action::Skip,
         Kind::Directory => by_class(class, policy),
         Kind::File | Kind::Link { .. } | Kind::HardLink { .. } => match (policy.mode, class) {
-            (CopyMode::Copy, _)
-            | (CopyMode::CreateEmpty, FileClass::Lonely | FileClass::Mismatched) => {
+            (CopyMode::Copy, _) | (CopyMode::CreateEmpty, FileClass::Lonely) => {
                 by_class(class, policy)
             }
-            (CopyMode::Nothing, FileClass::Mismatched) => Action::Mismatch,
+            (CopyMode::CreateEmpty | CopyMode::Nothing, FileClass::Mismatched) => Action::Mismatch,
             (CopyMode::CreateEmpty | CopyMode::Nothing, _) => Action::Skip,
         },
     };
@@ -145,7 +144,7 @@ mod tests {
         check("/CREATE", "C.....M"); // M06
         check("/CREATE /XL", "......M");
         check("/CREATE /IS /IT", "C.....M");
-        check("/CREATE /PURGE", "C.....C");
+        check("/CREATE /PURGE", "C.....M");
         check("/NOCOPY", "......M"); // P23
         check("/NOCOPY /IS /IT /PURGE", "......M");
     }

@@ -143,12 +143,16 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn entry(&self, plan: &mut DirectoryPlan, index: u32, entry: &Entry, there: Option<Listed>) {
         let policy = self.rules.policy;
-        let judgement = Judgement::of(self.rules, self.site, entry, there.as_ref());
+        let judgement = Judgement::of(self.rules, self.site, self.knowledge, entry, there.as_ref());
         let Some(Judgement { class, action, conflict }) = judgement else { return };
+        let is_entered = !there.as_ref().is_some_and(|listed| self.site.keeps_for_itself(listed));
         let present = there.map(|listed| listed.present);
         let verdict = Verdict { index, class, action, conflict };
         if entry.kind == Kind::Directory {
-            let state = directory_state(class, action, policy.selection.recurse);
+            let state = match is_entered {
+                true => directory_state(class, action, policy.selection.recurse),
+                false => DirState::Avoided,
+            };
             let is_told = class == FileClass::Mismatched || state == DirState::Avoided;
             plan.directories.push(Subdirectory { index, state, present: present.clone() });
             if is_told {

@@ -4,8 +4,9 @@ use quicopy_protocol::meta::{Entry, Kind, Skip};
 use quicopy_protocol::options::CopyMode;
 use quicopy_protocol::verdict::{Action, FileClass};
 
+use super::Knowledge;
 use super::protect::{Protection, Site};
-use super::stays::instead_of_skip;
+use super::stays::{instead_of_restamp, instead_of_skip};
 use super::{Rules, decide};
 use crate::compare::{Listed, classify};
 
@@ -23,10 +24,12 @@ pub(super) struct Judgement {
 impl Judgement {
     /// Judges an entry of the source against what stands under its name in `site`; `None` if the entry takes no part.
     ///
-    /// What is protected at the destination gives way to nothing of another kind.
+    /// What is protected at the destination gives way to nothing of another kind, nor does anything where the source is not
+    /// known in full.
     pub(super) fn of(
         rules: &Rules<'_>,
         site: Site<'_>,
+        knowledge: Knowledge,
         entry: &Entry,
         there: Option<&Listed>,
     ) -> Option<Self> {
@@ -42,17 +45,20 @@ impl Judgement {
         let is_exchange = class == FileClass::Mismatched && action == Action::Copy;
         let is_protected =
             |listed: &Listed| Protection::of(rules, site, listed) != Protection::Open;
-        if is_exchange && there.is_some_and(is_protected) {
+        let stays = knowledge == Knowledge::Incomplete || there.is_some_and(is_protected);
+        if is_exchange && stays {
             action = Action::Mismatch;
         }
         if !policy.copy.data && policy.mode == CopyMode::Copy && entry.kind != Kind::Directory {
             action = without_content(class, action);
         }
-        if action == Action::Skip
-            && let Some(present) = present
-        {
-            action = instead_of_skip(policy, class, entry, present);
-        }
+        action = match (action, present) {
+            (Action::Skip, Some(present)) => {
+                instead_of_skip(policy, tolerances, class, entry, present)
+            }
+            (Action::Restamp, _) => instead_of_restamp(policy.content_check, &entry.kind),
+            _ => action,
+        };
         Some(Self { class, action, conflict })
     }
 }

@@ -24,8 +24,8 @@ pub use directory::{
 };
 pub use extra::Extra;
 pub use protect::NameRules;
-pub(crate) use protect::{KEPT_MARK, Place, Site, is_users};
-pub(crate) use stays::fixed_parts;
+pub(crate) use protect::{KEPT_MARK, Place, Site, is_system_dir, is_users};
+pub(crate) use stays::{fixed_parts, restamps};
 
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;

@@ -59,6 +59,15 @@ pub(crate) struct Site<'a> {
     pub(crate) place: Place,
 }
 
+impl Site<'_> {
+    /// Whether what it holds is a directory of the file system's own, which the job does not enter.
+    pub(super) fn keeps_for_itself(&self, listed: &Listed) -> bool {
+        self.place == Place::FileSystemRoot
+            && listed.present.is_dir()
+            && is_system_dir(&listed.name)
+    }
+}
+
 /// How an entry of the destination is guarded against deletion and replacement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Protection {
@@ -117,7 +126,8 @@ fn is_kept_version(name: &Name) -> bool {
     })
 }
 
-fn is_system_dir(name: &Name) -> bool {
+/// Whether a name is that of a directory which a file system keeps for itself in its root.
+pub(crate) fn is_system_dir(name: &Name) -> bool {
     SYSTEM_DIRS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
 }
 

@@ -5,7 +5,7 @@ use quicopy_protocol::options::{ContentCheck, CopyFlags, CopyMode, JobPolicy};
 use quicopy_protocol::verdict::{Action, FileClass};
 
 use super::decide;
-use crate::compare::Present;
+use crate::compare::{Present, Tolerances};
 use crate::disk::metadata::MODE_MAX;
 
 /// What becomes of a file whose class is left alone.
@@ -13,6 +13,7 @@ use crate::disk::metadata::MODE_MAX;
 /// Content is compared where time and size say nothing else.
 pub(super) fn instead_of_skip(
     policy: &JobPolicy,
+    tolerances: &Tolerances,
     class: FileClass,
     entry: &Entry,
     there: &Present,
@@ -26,7 +27,9 @@ pub(super) fn instead_of_skip(
         // Whether it is a name of the same file no listing shows.
         Kind::HardLink { .. } if may_check && looks_same(class) => Action::Check,
         Kind::File if may_check && is_checked(policy.content_check, class) => Action::Check,
-        Kind::File if fixed_parts(policy, class, &entry.meta, there) != CopyFlags::NONE => {
+        Kind::File
+            if fixed_parts(policy, tolerances, class, &entry.meta, there) != CopyFlags::NONE =>
+        {
             Action::Fix
         }
         Kind::File
@@ -34,6 +37,16 @@ pub(super) fn instead_of_skip(
         | Kind::Link { .. }
         | Kind::HardLink { .. }
         | Kind::Special => Action::Skip,
+    }
+}
+
+/// What becomes of a file whose attributes alone are to be set (`/IT`).
+///
+/// A job that compares content does so first: with its attributes set, a file of other content would look the same ever after.
+pub(super) fn instead_of_restamp(check: ContentCheck, kind: &Kind) -> Action {
+    match (kind, check) {
+        (Kind::File, ContentCheck::LooksSame | ContentCheck::Always) => Action::Check,
+        _ => Action::Restamp,
     }
 }
 
@@ -45,6 +58,11 @@ fn is_checked(check: ContentCheck, class: FileClass) -> bool {
     }
 }
 
+/// Whether a file gets all that is copied of its metadata, though its content stays (`/IT`).
+pub(crate) fn restamps(policy: &JobPolicy, class: FileClass) -> bool {
+    class == FileClass::Tweaked && policy.classes.include_tweaked
+}
+
 /// Whether time and size are equal.
 fn looks_same(class: FileClass) -> bool {
     matches!(class, FileClass::Same | FileClass::Tweaked)
@@ -54,9 +72,10 @@ fn looks_same(class: FileClass) -> bool {
 /// lists, which no listing shows, in any case.
 ///
 /// A time is set only where time and size say nothing else: on any other file it would make two different files look the same
-/// to the next job, which would then never copy them.
+/// to the next job, which would then never copy them. Nor is it set where the destination keeps no more of it.
 pub(crate) fn fixed_parts(
     policy: &JobPolicy,
+    tolerances: &Tolerances,
     class: FileClass,
     source: &Meta,
     there: &Present,
@@ -65,6 +84,7 @@ pub(crate) fn fixed_parts(
     let fixes = fix.security || is_copied_without_content(policy, class);
     let other_mode = (source.mode ^ there.mode) & MODE_MAX != 0;
     let other_owner = (source.owner, source.group) != (there.owner, there.group);
+    let other_time = !tolerances.is_kept(source.modified, there.modified);
     let other_attributes = match (source.attributes, there.attributes) {
         (Some(ours), Some(theirs)) => ours != theirs,
         (None, _) | (_, None) => false,
@@ -73,7 +93,7 @@ pub(crate) fn fixed_parts(
         attributes: fixes && copy.attributes && (other_mode || other_attributes),
         owner: fixes && copy.owner && other_owner,
         security: fixes && copy.security,
-        times: fix.times && looks_same(class) && source.modified != there.modified,
+        times: fix.times && looks_same(class) && other_time,
         ..CopyFlags::NONE
     }
 }
@@ -88,13 +108,16 @@ fn is_copied_without_content(policy: &JobPolicy, class: FileClass) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use quicopy_protocol::meta::Timestamp;
-    use quicopy_protocol::options::{ClassFilter, Fix};
+    use quicopy_protocol::options::{ClassFilter, Fix, Tolerance};
 
     use super::super::sample::{item, present};
     use super::*;
 
     const OTHER_THAN_SAME: [FileClass; 3] =
         [FileClass::Newer, FileClass::Older, FileClass::Changed];
+
+    const EXACT: Tolerances =
+        Tolerances { asked: Tolerance { fat: false, daylight_saving: false }, step_nanos: 1 };
 
     fn policy(content_check: ContentCheck, security: bool, times: bool) -> JobPolicy {
         let fix = Fix { security, times };
@@ -113,7 +136,8 @@ mod tests {
         change(&mut there);
         let there = present(Kind::File, &there);
         let entry = Entry { name, kind, meta, skip: None };
-        assert_eq!(instead_of_skip(policy, class, &entry, &there), expected, "{class:?}");
+        let action = instead_of_skip(policy, &EXACT, class, &entry, &there);
+        assert_eq!(action, expected, "{class:?}");
     }
 
     fn same(_: &mut Meta) {}
@@ -138,14 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn content_is_compared_before_attributes_are_set() {
+        let check = |content_check, kind, expected| {
+            assert_eq!(instead_of_restamp(content_check, &kind), expected, "{content_check:?}");
+        };
+        check(ContentCheck::Never, Kind::File, Action::Restamp);
+        check(ContentCheck::LooksSame, Kind::File, Action::Check);
+        check(ContentCheck::Always, Kind::File, Action::Check);
+        let first = super::super::sample::path("first");
+        check(ContentCheck::Always, Kind::HardLink { first }, Action::Restamp);
+    }
+
+    #[test]
     fn another_name_of_a_file_is_looked_at_whatever_the_job_compares() {
         let (name, _, meta) = item("f");
         let kind = Kind::HardLink { first: super::super::sample::path("first") };
         let entry = Entry { name, kind, meta, skip: None };
         let there = present(Kind::File, &meta);
         let policy = policy(ContentCheck::Never, true, true);
-        assert_eq!(instead_of_skip(&policy, FileClass::Same, &entry, &there), Action::Check);
-        assert_eq!(instead_of_skip(&policy, FileClass::Older, &entry, &there), Action::Skip);
+        let action = |class| instead_of_skip(&policy, &EXACT, class, &entry, &there);
+        assert_eq!(action(FileClass::Same), Action::Check);
+        assert_eq!(action(FileClass::Older), Action::Skip);
     }
 
     #[test]
@@ -175,6 +212,22 @@ mod tests {
         let chosen = JobPolicy { classes, ..attributes };
         check(&chosen, FileClass::Older, other_mode, Action::Skip);
         check(&chosen, FileClass::Tweaked, other_mode, Action::Fix);
+    }
+
+    #[test]
+    fn a_time_is_not_fixed_where_the_destination_keeps_no_more_of_it() {
+        let timfix = policy(ContentCheck::Never, false, true);
+        let fixes = |step_nanos, source: (i64, u32), there: (i64, u32)| {
+            let tolerances = Tolerances { step_nanos, ..EXACT };
+            let at = |(seconds, nanos)| Timestamp { seconds, nanos };
+            let source = Meta { modified: at(source), ..item("f").2 };
+            let there = present(Kind::File, &Meta { modified: at(there), ..source });
+            fixed_parts(&timfix, &tolerances, FileClass::Same, &source, &there).times
+        };
+        let (second, nanos) = (1_000_000_000, 900_000_000);
+        assert!(!fixes(second, (10, nanos), (10, 0)));
+        assert!(fixes(second, (12, nanos), (10, 0)), "within what /FFT forgives");
+        assert!(fixes(1, (10, nanos), (10, 0)));
     }
 
     #[test]

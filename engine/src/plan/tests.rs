@@ -173,6 +173,7 @@ fn patterns_of_files_hide_files_and_never_directories() {
 fn an_incomplete_listing_makes_nothing_extra() {
     let case = Case { switches: "/MIR", knowledge: Knowledge::Incomplete, ..CASE };
     case.check("a b@20", "b x old/", "a:Lonely:Copy b:Newer:Copy");
+    case.check("d/ f", "d f/", "d:Mismatched:Mismatch f:Mismatched:Mismatch d/=Avoided");
 }
 
 #[test]
@@ -192,6 +193,9 @@ fn mounts_and_what_belongs_to_a_file_system_are_kept() {
     check("/MIR", "", "lost+found/", "+lost+found");
     let root = Case { switches: "/MIR", file_system_root: true, ..CASE };
     root.check("", "lost+found/ x/", "+lost+found:Mount +x");
+    root.check("lost+found/", "lost+found/", "lost+found:Same:Skip lost+found/=Avoided");
+    root.check("lost+found/", "", "lost+found/=New");
+    check("/MIR", "lost+found/", "lost+found/", "lost+found/=Existing");
 }
 
 #[test]

@@ -248,7 +248,8 @@ impl<'a> Walk<'a> {
         let judge = Judge { filter, selection: &policy.selection, lists_attributes, left_out };
         let is_within = |identity: &Identity| dir.is_within(identity);
         let device = dir.identity().device;
-        let here = Here { path, depth: path.depth(), device, is_within: &is_within };
+        let (depth, is_mount) = (path.depth(), dir.is_mount());
+        let here = Here { path, depth, device, is_mount, is_within: &is_within };
         let attributes = scanned.attributes.iter().map(|a| a.name.len() + a.value.len());
         let mut listing_bytes =
             UNSETTLED_RECORD_BYTES + path.as_bytes().len() + attributes.sum::<usize>();

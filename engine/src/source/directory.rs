@@ -30,6 +30,7 @@ pub(crate) struct Directory {
     parent: Option<Arc<Self>>,
     meta: Meta,
     identity: Identity,
+    is_mount: bool,
 }
 
 /// One name that a directory holds, and what is known of it.
@@ -62,15 +63,14 @@ impl Directory {
     /// Takes an open directory as the root of a tree.
     pub(super) fn root(handle: OwnedFd) -> io::Result<Self> {
         let stat = Stat::of_handle(&handle)?;
-        Ok(Self { handle, parent: None, meta: stat.meta, identity: stat.identity })
+        Ok(Self::new(handle, None, &stat))
     }
 
     /// Opens the same directory anew, to be read from its beginning whoever else reads it.
     pub(crate) fn reopen(&self) -> io::Result<Self> {
         let handle = rustix::fs::openat(&self.handle, c".", READ, Mode::empty())?;
         let stat = Stat::of_handle(&handle)?;
-        let parent = self.parent.clone();
-        Ok(Self { handle, parent, meta: stat.meta, identity: stat.identity })
+        Ok(Self::new(handle, self.parent.clone(), &stat))
     }
 
     /// Opens the directory `name` of this one, which was seen to be `expected`; `links` says whether the name may be a link.
@@ -90,8 +90,12 @@ impl Directory {
         if !stat.identity.is_same_file(expected) {
             return Err(io::Error::other("another directory took its place while it was scanned"));
         }
-        let parent = Some(Arc::clone(self));
-        Ok(Self { handle, parent, meta: stat.meta, identity: stat.identity })
+        Ok(Self::new(handle, Some(Arc::clone(self)), &stat))
+    }
+
+    fn new(handle: OwnedFd, parent: Option<Arc<Self>>, stat: &Stat) -> Self {
+        let is_mount = stat.mount_root.unwrap_or(false);
+        Self { handle, parent, meta: stat.meta, identity: stat.identity, is_mount }
     }
 
     pub(crate) fn meta(&self) -> Meta {
@@ -100,6 +104,11 @@ impl Directory {
 
     pub(crate) fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Whether it is known to be the root of a file system.
+    pub(crate) fn is_mount(&self) -> bool {
+        self.is_mount
     }
 
     /// Whether `identity` is this directory or one above it.

@@ -56,20 +56,20 @@ impl Bin {
         self.at(path, Why::Deleted, |place| move_whole(dir, name, place, name))
     }
 
-    /// Keeps a version of a file that is about to be overwritten: it gets a second name here, until the rename that follows
-    /// takes it the first.
+    /// Keeps a file or link that is about to be replaced: it gets a second name here, until the rename that follows takes it the
+    /// first.
     ///
     /// # Errors
     /// It has none: `EPERM` or `EMLINK` where there are no, or no more, hard links.
-    pub fn keep(&self, dir: &DirHandle, name: &Name, path: &RelPath) -> io::Result<()> {
-        self.at(path, Why::Overwritten, |place| dir.link(name, place, name))
+    pub fn keep(&self, dir: &DirHandle, name: &Name, path: &RelPath, why: Why) -> io::Result<()> {
+        self.at(path, why, |place| dir.link(name, place, name))
     }
 
-    /// Takes back what [`keep`](Self::keep) did last for `path`: it was not overwritten.
-    pub fn keep_no_more(&self, path: &RelPath, name: &Name) {
+    /// Takes back what [`keep`](Self::keep) did last for `path`: it was not replaced.
+    pub fn keep_no_more(&self, path: &RelPath, name: &Name, why: Why) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in open.iter_mut().rev() {
-            if let Ok(place) = batch.place(path, Why::Overwritten)
+            if let Ok(place) = batch.place(path, why)
                 && place.remove_file(name).is_ok()
             {
                 return;

@@ -73,7 +73,7 @@ impl World {
 
     fn overwrite(&self, bin: &Bin, paths: &str) {
         self.each(paths, |dir, name, path| {
-            bin.keep(dir, name, path)?;
+            bin.keep(dir, name, path, Why::Overwritten)?;
             let new = Name::new(*b"new").unwrap();
             fs::write(self.at("new"), "new").unwrap();
             self.share.root().rename(&new, dir, name, crate::disk::RenameMode::Replace)
@@ -233,10 +233,10 @@ fn the_same_path_twice_in_one_run_is_there_twice() {
 fn a_version_that_was_not_overwritten_after_all_is_not_listed() {
     let world = World::new("d/x");
     let bin = world.bin(1, 0);
-    world.each("d/x", |dir, name, path| bin.keep(dir, name, path));
+    world.each("d/x", |dir, name, path| bin.keep(dir, name, path, Why::Overwritten));
     assert_eq!(world.list(), "", "as after a crash between the link and the rename");
     assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 2);
-    bin.keep_no_more(&path("d/x"), &Name::new(*b"x").unwrap());
+    bin.keep_no_more(&path("d/x"), &Name::new(*b"x").unwrap(), Why::Overwritten);
     assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 1);
     assert_eq!(fs::read_to_string(world.at("d/x")).unwrap(), "d/x");
 }

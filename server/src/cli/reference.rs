@@ -65,6 +65,11 @@ const DECISIONS: &[(&str, &str)] = &[
         "A mismatch that is exchanged for the source's entry counts as copied. What is only fixed sets no bit.",
     ),
     (
+        "A mismatch under `/PURGE` with `/XL`, or of a file with `/NOCOPY` or `/CREATE`",
+        "It stays. `/PURGE` takes away what has another kind at the source only for what comes instead, and an empty file is no \
+         replacement for content.",
+    ),
+    (
         "Does `/PURGE` without `/S` and `/E` delete directories in the top directory?",
         "No. They are reported and stay: what nobody asked to enter is not deleted.",
     ),
@@ -121,6 +126,10 @@ const DECISIONS: &[(&str, &str)] = &[
         "Does a second `/MIR /XJ` remove directories that an earlier run made by following links?",
         "No. A name that the source has, left out or not, is no extra.",
     ),
+    (
+        "`lost+found`, `System Volume Information` and `$RECYCLE.BIN`",
+        "In the root of a file system they are its own: left out at the source, and never entered or deleted at the destination.",
+    ),
     ("A destination inside the source", "Refused with 16, as is the reverse."),
     ("Does `/MOVE` remove the source's root?", "No."),
     ("`/DCOPY:T` and directories without changes", "Their times are set like those of others."),
@@ -147,9 +156,10 @@ const CHOICES: &str = "\
 ## In detail
 
 - `/IT`: attributes beside read-only, which Samba keeps in `user.DOSATTRIB`, are compared only under `/IT`, which sets them. To
-  read them takes a call for each file on both sides.
-- `/TIMFIX` sets times only on files that look the same, to the nanosecond. With the source's time any other file would look the
-  same to the next run, and would never be copied.
+  read them takes a call for each file on both sides. With `/VERIFY` or `/IM` the content of a tweaked file is compared first, and copied
+  if it differs.
+- `/TIMFIX` sets times only on files that look the same, to the nanosecond or the step that the destination keeps. With the source's
+  time any other file would look the same to the next run, and would never be copied.
 - `/MAXAGE`, `/MINAGE` and the like: a file of that very moment is neither too old nor too new.
 - `/MOV`, `/MOVE`: of a link to a file that was followed the link goes, and what it leads to stays, unless it is moved under its
   own name: then it goes once all its listed names are copied. What a link to a directory leads to is copied and stays, for it may

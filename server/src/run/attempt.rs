@@ -98,7 +98,7 @@ pub(super) fn run(
         ending: &ending,
     };
     let mut books = Books {
-        accounts: Accounts::new(setting.filter.clone(), setting.open.policy.list_only, told),
+        accounts: Accounts::new(setting.filter.clone(), &setting.open.policy, told),
         moved,
         standing,
         unfinished,

@@ -104,3 +104,38 @@ fn a_changed_file_is_built_from_its_old_bytes() {
         "the private folder was left behind"
     );
 }
+
+/// A POSIX access list in its form on disk: what the owner, user 1, the group, anybody listed at most, and others may.
+///
+/// Source: posix_acl_xattr.h of Linux.
+fn access_list(rights: [u16; 5]) -> Vec<u8> {
+    const TAGS: [u16; 5] = [0x01, 0x02, 0x04, 0x10, 0x20];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, right) in TAGS.into_iter().zip(rights) {
+        list.extend([tag.to_le_bytes(), right.to_le_bytes()].concat());
+        list.extend(if tag == 0x02 { 1_u32 } else { u32::MAX }.to_le_bytes());
+    }
+    list
+}
+
+#[test]
+fn a_tweaked_file_gets_its_access_list_where_security_is_copied() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    const NAME: &str = "system.posix_acl_access";
+    let world = World::new("a", "a 0600");
+    let list = access_list([6, 4, 4, 4, 4]);
+    if setxattr(world.source().join("a"), NAME, &list, XattrFlags::empty()).is_err() {
+        return;
+    }
+    let there = || {
+        let mut value = [0; 256];
+        let length = getxattr(world.share().join("a"), NAME, &mut value).unwrap_or(0);
+        value[..length].to_vec()
+    };
+    world.copy("/IT").exits(&[1]).says("Tweaked");
+    assert!(there().is_empty(), "nobody asked for it");
+    world.set_mode("site-b/share/a", 0o600);
+    world.copy("/COPY:DATS /IT").exits(&[1]).says("Tweaked");
+    assert_eq!(there(), list);
+    world.copy("/COPY:DATS /IT").exits(&[0]);
+}

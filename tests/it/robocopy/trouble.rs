@@ -205,6 +205,30 @@ fn n13_a_job_pauses_at_the_floor_of_free_space() {
 }
 
 #[test]
+fn what_a_file_system_keeps_in_its_root_is_neither_copied_nor_deleted() {
+    let world = World::new("lost+found/theirs, a", "");
+    let at = world.folder().join("disk");
+    // The source has such a name of its own, below a root of no file system.
+    let arguments = world.arguments(&at.display().to_string(), "/MIR");
+    let script = "mkdir \"$at/lost+found\" && echo own > \"$at/lost+found/own\"
+        \"$@\"; code=$?; cd \"$at\"; echo \"left:\" $(find . -type f | sort); exit $code";
+    let Some(finished) = in_small_file_system(&world.sender(), &at, script, &arguments) else {
+        return;
+    };
+    finished.exits(&[1]).says("left: ./a ./lost+found/own\n");
+    // The other way round it is the file system's.
+    let at = world.folder().join("drive");
+    let mut arguments = arguments;
+    (arguments[0], arguments[1]) = (at.display().to_string(), world.share().display().to_string());
+    let script = "mkdir -m 700 \"$at/lost+found\" \"$at/d\" \"$at/d/lost+found\"
+        echo own > \"$at/lost+found/own\"; echo a > \"$at/d/lost+found/a\"; \"$@\"";
+    let finished = in_small_file_system(&world.sender(), &at, script, &arguments);
+    finished.expect("it was possible before").exits(&[1]).hides("ERROR");
+    assert!(world.share().join("d/lost+found/a").exists());
+    assert!(!world.share().join("lost+found").exists());
+}
+
+#[test]
 fn n17_a_file_that_grows_is_copied_whole_or_not_at_all() {
     let world = World::new("log 16M, b", "");
     let path = world.source().join("log");

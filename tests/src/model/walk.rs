@@ -260,13 +260,15 @@ impl Walk<'_> {
         let other_attributes = source.attributes != destination.attributes;
         let is_tweaked = !switches.no_attributes
             && (source.mode != destination.mode || switches.include_tweaked && other_attributes);
+        let is_modified = source.content != destination.content && source.content.size_bytes > 0;
         if is_tweaked {
-            return match (switches.include_tweaked, switches.include_same) {
-                (true, _) => Action::Tweak,
-                (false, _) => left,
+            return match switches.include_tweaked {
+                // With its attributes set it would look the same ever after.
+                true if switches.include_modified && is_modified => Action::Copy,
+                true => Action::Tweak,
+                false => left,
             };
         }
-        let is_modified = source.content != destination.content && source.content.size_bytes > 0;
         if switches.include_same || switches.include_modified && is_modified {
             return Action::Copy;
         }
@@ -332,9 +334,10 @@ impl Walk<'_> {
 
     /// Whether what stands in the place of something else is removed; if not, that is a mismatch.
     fn makes_way(&mut self, name: &str, destination: &mut Directory, is_directory: bool) -> bool {
-        // `/XX` keeps what is not the source's, and what nothing would replace stays.
+        // `/XX` keeps what is not the source's, and what nothing, or an empty file, would replace stays.
         let switches = self.switches;
-        let is_replaced = !switches.exclude_lonely && (is_directory || !switches.no_copy);
+        let makes_files = !switches.no_copy && !switches.create;
+        let is_replaced = !switches.exclude_lonely && (is_directory || makes_files);
         // File patterns bound what is deleted.
         let is_bounded = match destination.entries.get(name) {
             Some(Node::File(_) | Node::Link(_)) => !self.takes(name),

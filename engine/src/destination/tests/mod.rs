@@ -25,7 +25,8 @@ use crate::fault::Fault;
 use crate::index::Index;
 use crate::purge::{DefaultLimit, GuardRules};
 
-/// The source: directories with their files' contents, all written at second 1000. `=path` is a further name of a file.
+/// The source: directories with their files' contents, all written at second 1000. `=path` is a further name of a file, `@text` a
+/// link.
 type Source = BTreeMap<&'static str, Vec<(&'static str, &'static str)>>;
 
 struct Site {
@@ -47,6 +48,8 @@ struct Told {
     copied: usize,
     unchanged: usize,
     failed: Vec<String>,
+    /// Windows' numbers of these.
+    numbers: Vec<u32>,
     removals_failed: Vec<String>,
     notices: Vec<String>,
     extras: usize,
@@ -180,12 +183,13 @@ fn listing(
     let mut entries: Vec<_> = files
         .iter()
         .map(|(file, content)| {
-            let (kind, content) = match content.strip_prefix('=') {
-                Some(first) => {
+            let (kind, content) = match content.split_at_checked(1) {
+                Some(("=", first)) => {
                     let first = RelPath::parse(first.as_bytes()).unwrap();
                     (Kind::HardLink { first: first.clone() }, content_of(source, &first))
                 }
-                None => (Kind::File, *content),
+                Some(("@", text)) => (Kind::Link { target: text.as_bytes().into() }, ""),
+                _ => (Kind::File, *content),
             };
             Entry { name: name(file), kind, meta: meta(content.len()), skip: None }
         })
@@ -250,7 +254,10 @@ fn serve(
                 };
                 content.send_blocking(answer).unwrap();
             }
-            Event::Outcome(_, OutcomeResult::Failed(failure)) => told.failed.push(failure.reason),
+            Event::Outcome(_, OutcomeResult::Failed(failure)) => {
+                told.numbers.push(failure.windows_code);
+                told.failed.push(failure.reason);
+            }
             Event::Outcome(_, OutcomeResult::Done(_)) => told.copied += 1,
             Event::Outcome(_, OutcomeResult::Unchanged) => told.unchanged += 1,
             Event::Extras { entries, .. } => told.extras += entries.len(),
@@ -380,6 +387,18 @@ fn a_version_in_conflict_is_kept_under_a_name_that_no_mirror_deletes() {
 }
 
 #[test]
+fn what_is_refused_has_the_number_that_fits_its_reason() {
+    let mut site = Site::new(&[]);
+    site.index = Some(Arc::new(Index::open(tempfile::tempfile().unwrap()).unwrap()));
+    let told = site.mirror(&source(&[("", &[("a", "one"), ("out", "@../out")])]));
+    assert_eq!(told.numbers, [5], "{:?}", told.failed);
+    std::fs::write(site.path("a"), "edited here").unwrap();
+    site.policy.conflict = ConflictPolicy::Fail;
+    let told = site.mirror(&source(&[("", &[("a", "two!")])]));
+    assert_eq!(told.numbers, [1006], "{:?}", told.failed);
+}
+
+#[test]
 fn a_directory_in_the_place_of_a_file_gives_way_with_all_it_holds_and_the_reverse() {
     let site = Site::new(&[("a/deep/x", "1"), ("b", "a file")]);
     site.mirror(&source(&[("", &[("a", "now a file")]), ("b", &[("f", "inside")])]));
@@ -449,6 +468,34 @@ fn a_tree_gives_way_to_a_file_only_within_the_limit_on_deletions() {
     let told = site.mirror(&tree);
     assert_eq!(site.read("a").as_deref(), Some("now a file"));
     assert_eq!(told.done.unwrap().deleted, 3);
+}
+
+#[test]
+fn a_file_gives_way_to_a_directory_only_within_the_limit_on_deletions() {
+    use quicopy_protocol::options::DeleteLimit;
+    let mut site = Site::new(&[("a", "file"), ("b", "file")]);
+    let tree = source(&[("", &[]), ("a", &[("x", "1")]), ("b", &[("y", "2")])]);
+    site.policy.max_delete = Some(DeleteLimit::Count(1));
+    let told = site.mirror(&tree);
+    assert_eq!((site.read("a/x").as_deref(), site.read("b").as_deref()), (Some("1"), Some("file")));
+    assert_eq!((told.failed.len(), told.done.unwrap().deleted), (0, 1));
+    let said = "b: a file is not replaced by a directory; pass /MAXDELETE:N to allow it";
+    assert!(told.notices.contains(&said.to_owned()), "{:?}", told.notices);
+    assert_eq!(site.mirror(&tree).done.unwrap().deleted, 1);
+    assert_eq!(site.read("b/y").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_file_does_not_give_way_to_a_directory_that_cannot_be_read() {
+    for recurse in [Recurse::All, Recurse::NonEmpty] {
+        let mut site = Site::new(&[("d", "file")]);
+        site.policy.selection.recurse = recurse;
+        let tree = source(&[("", &[("a", "one")]), ("d", &[]), ("d/e", &[("f", "two")])]);
+        let (_, told) = site.run(&tree, Some("d")).unwrap();
+        assert_eq!(site.read("d").as_deref(), Some("file"));
+        let done = told.done.unwrap();
+        assert_eq!((done.deleted, done.protected_dirs), (0, 1));
+    }
 }
 
 #[test]

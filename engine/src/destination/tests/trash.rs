@@ -104,6 +104,27 @@ fn former_versions_are_kept_where_the_job_asks_for_it() {
     assert_eq!(told.wants, 0, "and the next job finds all as it should be");
 }
 
+#[test]
+fn a_file_and_a_link_that_give_way_to_each_other_are_deleted_and_not_overwritten() {
+    let tree = source(&[("", &[("file", "content"), ("link", "@file")])]);
+    for trash_days in [None, Some(7)] {
+        let mut site = Site::with_trash(&[("link", "was a file")]);
+        site.policy.trash_days = trash_days;
+        std::os::unix::fs::symlink("was/a/link", site.path("file")).unwrap();
+        let done = site.mirror(&tree).done.unwrap();
+        assert_eq!((done.deleted, done.trashed), (2, 2));
+        assert_eq!(site.trash(), "file link");
+        assert_eq!(std::fs::read_link(site.path("link")).unwrap(), Path::new("file"));
+        assert_eq!(site.read("file").as_deref(), Some("content"));
+        for path in ["file", "link"] {
+            std::fs::remove_file(site.path(path)).unwrap();
+        }
+        site.restore_all();
+        assert_eq!(std::fs::read_link(site.path("file")).unwrap(), Path::new("was/a/link"));
+        assert_eq!(site.read("link").as_deref(), Some("was a file"));
+    }
+}
+
 /// The contents of all files below a folder.
 fn walk(dir: &Path) -> Vec<String> {
     let mut all = Vec::new();
@@ -182,6 +203,11 @@ fn without_its_marker_nothing_is_deleted_and_the_rest_is_copied() {
     site.require_marker = Name::new(*b"here").ok();
     site.mirror(&tree);
     assert!(site.path("a/x").exists(), "nor does a directory give way to a file");
+    let mut site = Site::new(&[("d", "file")]);
+    site.require_marker = Name::new(*b"here").ok();
+    let told = site.mirror(&source(&[("", &[("a", "one")]), ("d", &[("f", "two")])]));
+    assert_eq!(site.read("d").as_deref(), Some("file"), "or the reverse");
+    assert!(told.notices.iter().any(|text| text.contains("D3: the source has no here")));
 }
 
 #[test]

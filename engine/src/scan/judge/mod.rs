@@ -16,6 +16,7 @@ use quicopy_protocol::path::{Name, RelPath};
 
 use crate::fault;
 use crate::filter::{Filter, Traits};
+use crate::plan::is_system_dir;
 use crate::source::{FollowedLink, Found, Identity, LinkEnds, Links, Stat, Type};
 pub(super) use judged::{Enter, Judged};
 
@@ -36,6 +37,8 @@ pub(super) struct Here<'a> {
     /// Components of `path`.
     pub(super) depth: usize,
     pub(super) device: u64,
+    /// Whether it is the root of a file system.
+    pub(super) is_mount: bool,
     /// Whether a directory is this one or one above it.
     pub(super) is_within: &'a dyn Fn(&Identity) -> bool,
 }
@@ -44,12 +47,15 @@ impl Judge<'_> {
     /// Judges one entry of the directory `here`.
     pub(super) fn judge(&self, here: &Here<'_>, found: Found) -> Judged {
         let name = found.name;
+        let entry_type = match &found.own {
+            Ok(stat) => stat.entry_type,
+            Err(unseen) => unseen.entry_type,
+        };
         if name.is_reserved() {
-            let entry_type = match &found.own {
-                Ok(stat) => stat.entry_type,
-                Err(unseen) => unseen.entry_type,
-            };
             return Judged::skipped(name, plain_kind(entry_type), Skip::Reserved);
+        }
+        if here.is_mount && entry_type == Type::Directory && is_system_dir(&name) {
+            return Judged::skipped(name, Kind::Directory, Skip::Named);
         }
         if !fits(here, &name) {
             let reason = "the path is too long to travel; shorten it";

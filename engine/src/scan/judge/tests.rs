@@ -51,7 +51,9 @@ const LEFT_OUT: u64 = 9;
 fn judge_at(selection: &Selection, found: Found, depth: usize, within: u64) -> Judged {
     let path = RelPath::parse(vec!["d"; depth].join("/").as_bytes()).unwrap();
     let is_within = |identity: &Identity| identity.inode == within;
-    let here = Here { path: &path, depth, device: 1, is_within: &is_within };
+    // The root of the job is that of a file system.
+    let is_mount = depth == 0;
+    let here = Here { path: &path, depth, device: 1, is_mount, is_within: &is_within };
     let filter = Filter::new(selection).unwrap();
     let left_out = Some(Identity { inode: LEFT_OUT, ..stat(Type::File).identity });
     Judge { filter: &filter, selection, lists_attributes: false, left_out }.judge(&here, found)
@@ -134,6 +136,16 @@ fn what_holds_no_content_is_listed_and_skipped() {
     check(&all(), link("to-device", Some(Type::Special)), Kind::Special, Some(Skip::Special));
     check(&all(), found(".quicopy", Type::Directory), Kind::Directory, Some(Skip::Reserved));
     check(&all(), found(".~Quicopy-1", Type::File), Kind::File, Some(Skip::Reserved));
+}
+
+#[test]
+fn what_a_file_system_keeps_in_its_root_is_left_out() {
+    for name in ["lost+found", "System Volume Information", "$Recycle.Bin"] {
+        check(&all(), found(name, Type::Directory), Kind::Directory, Some(Skip::Named));
+        check(&all(), found(name, Type::File), Kind::File, None);
+        let deeper = judge_at(&all(), found(name, Type::Directory), 1, 0);
+        assert_eq!(deeper.scanned.entry.skip, None);
+    }
 }
 
 #[test]

@@ -12,9 +12,10 @@ use quicopy_engine::filter::Filter;
 use quicopy_protocol::code::Failure;
 use quicopy_protocol::message::{JobDone, JobOpened, Outcome, Plan};
 use quicopy_protocol::meta::{DirId, Entry, EntryId, Kind};
+use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{
-    Action, DirState, ExtraEntry, FileClass, OutcomeResult, Removal, Verdict,
+    Action, DirState, ExtraEntry, FileClass, Origins, OutcomeResult, Removal, Verdict,
 };
 
 use super::counted::Counted;
@@ -40,6 +41,8 @@ pub(super) struct Accounts {
     counted: Counted,
     filter: Filter,
     list_only: bool,
+    /// Whether what looks tweaked gets the source's attributes (`/IT`).
+    restamps: bool,
     told: Told,
     /// The directory whose plan has begun and not ended.
     in_plan: Option<DirId>,
@@ -53,11 +56,12 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(filter: Filter, list_only: bool, told: Told) -> Self {
+    pub(super) fn new(filter: Filter, policy: &JobPolicy, told: Told) -> Self {
         Self {
             counted: Counted::default(),
             filter,
-            list_only,
+            list_only: policy.list_only,
+            restamps: policy.classes.include_tweaked,
             told,
             in_plan: None,
             earlier: Default::default(),
@@ -335,11 +339,19 @@ impl Accounts {
         let size_bytes = scanned.entry.meta.size_bytes;
         let conflict = u64::from(self.told.finish(&offer.scanned.path, &scanned.entry.name));
         let mut checked_conflict = 0;
-        if let Some(pending) = self.pending.remove(&outcome.entry) {
+        let mut result = &outcome.result;
+        let restamped = OutcomeResult::Done(Origins::default());
+        if let Some(mut pending) = self.pending.remove(&outcome.entry) {
             checked_conflict = u64::from(pending.verdict.conflict);
-            Self::came_out(&scanned.entry, path.clone(), pending, &outcome.result, tell);
+            let Verdict { class, action, .. } = &mut pending.verdict;
+            let is_tweaked = *class == FileClass::Tweaked && *action == Action::Check;
+            if self.restamps && is_tweaked && *result == OutcomeResult::Unchanged {
+                // Its content is the same, and its attributes are set as of one that nobody compared.
+                (*action, result) = (Action::Restamp, &restamped);
+            }
+            Self::came_out(&scanned.entry, path.clone(), pending, result, tell);
         }
-        match &outcome.result {
+        match result {
             OutcomeResult::Unchanged => {
                 self.retried.remove(&outcome.entry);
                 self.counted.conflicts.left += conflict;

@@ -45,8 +45,9 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(offers: &'a [Offer], told: Told) -> Self {
-        let filter = Filter::new(&Selection::default()).unwrap();
-        Self { offers, accounts: Accounts::new(filter, false, told), told: Vec::new() }
+        let policy = JobPolicy::default();
+        let filter = Filter::new(&policy.selection).unwrap();
+        Self { offers, accounts: Accounts::new(filter, &policy, told), told: Vec::new() }
     }
 
     fn index(&self, dir: usize, name: &str) -> u32 {
