@@ -65,6 +65,10 @@ const DECISIONS: &[(&str, &str)] = &[
         "A mismatch that is exchanged for the source's entry counts as copied. What is only fixed sets no bit.",
     ),
     (
+        "A mismatched directory that holds what is protected, under `/PURGE`",
+        "It stays with all that it holds, as a mismatch: it gives way as a whole or not at all.",
+    ),
+    (
         "A mismatch under `/PURGE` with `/XL`, or of a file with `/NOCOPY` or `/CREATE`",
         "It stays. `/PURGE` takes away what has another kind at the source only for what comes instead, and an empty file is no \
          replacement for content.",

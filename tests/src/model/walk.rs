@@ -343,14 +343,16 @@ impl Walk<'_> {
             Some(Node::File(_) | Node::Link(_)) => !self.takes(name),
             Some(Node::Directory(_)) | None => false,
         };
-        if switches.purge && !switches.exclude_extra && is_replaced && !is_bounded {
-            match destination.entries.remove(name) {
-                Some(node) => match self.purged(name, node) {
-                    None => return true,
-                    Some(left) => destination.entries.insert(name.to_owned(), left),
-                },
-                None => return true,
-            };
+        // A directory goes as a whole or stays as a whole.
+        let goes = |node: &Node| self.purged(name, node.clone()).is_none();
+        if switches.purge
+            && !switches.exclude_extra
+            && is_replaced
+            && !is_bounded
+            && destination.entries.get(name).is_none_or(goes)
+        {
+            destination.entries.remove(name);
+            return true;
         }
         self.code |= MISMATCHED;
         false
