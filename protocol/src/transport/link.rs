@@ -20,6 +20,7 @@ use super::lane::StreamKind;
 use super::read;
 use super::supervisor::Supervisor;
 use super::tasks::Tasks;
+use crate::code::RefusalCode;
 use crate::limits::{CONTENT_STREAMS, ZSTD_CONTENT_STREAMS_MAX};
 use crate::link::{AgentLink, Capacities, Close, CloseCode, SenderLink};
 use crate::link_end::Ending;
@@ -46,12 +47,20 @@ impl LinkError {
     }
 }
 
-/// Whether the peer ended a connection with the TLS alert `access_denied`, number 49.
+/// Whether the peer ended a connection because it does not know this side: with the TLS alert `access_denied`, number 49, or,
+/// where invitations are open and TLS lets strangers in, by refusing without a word.
 ///
 /// Source: RFC 8446, section 6; RFC 9001, section 4.8, for its place among QUIC's error codes.
 pub(super) fn is_denied(error: &ConnectionError) -> bool {
-    let denied = TransportErrorCode::crypto(49);
-    matches!(error, ConnectionError::ConnectionClosed(close) if close.error_code == denied)
+    let alert = TransportErrorCode::crypto(49);
+    let refusal = wire_code(CloseCode::Refused(RefusalCode::NotPermitted));
+    match error {
+        ConnectionError::ConnectionClosed(close) => close.error_code == alert,
+        ConnectionError::ApplicationClosed(close) => {
+            close.error_code == refusal && close.reason.is_empty()
+        }
+        _ => false,
+    }
 }
 
 /// Makes the sender's end of a link from a connection that it has dialled. Within a tokio runtime. `compression` is for what

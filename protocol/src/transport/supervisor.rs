@@ -140,13 +140,13 @@ impl Supervisor {
 
 fn closed(error: ConnectionError, ending: &Ending) -> LinkClosed {
     match error {
+        error if is_denied(&error) => LinkClosed::Denied,
         ConnectionError::ApplicationClosed(frame) => {
             let mut reason = String::from_utf8_lossy(&frame.reason).into_owned();
             text::cut(&mut reason, TEXT_BYTES_MAX);
             let code = CloseCode::from_wire(frame.error_code.into_inner());
             LinkClosed::Peer(Close { code, reason })
         }
-        error if is_denied(&error) => LinkClosed::Denied,
         ConnectionError::LocallyClosed => {
             LinkClosed::Local(ending.asked.get().cloned().unwrap_or_else(Close::abandoned))
         }

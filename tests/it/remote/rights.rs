@@ -41,6 +41,19 @@ fn a_revoked_sender_is_a_stranger() {
 }
 
 #[test]
+fn a_revoked_sender_is_told_so_while_somebody_else_is_invited() {
+    let (sites, _agent) = Connected::new("a", "", "write");
+    sites.site.run(&["peers", "revoke", &fingerprint(&sites.sender)]).exits(&[0]);
+    // From now on TLS lets strangers in.
+    sites.site.run(&["invite", "--share", "data"]).exits(&[0]);
+    for _ in 0..4 {
+        let refused = sites.run("/E /R:1 /W:0");
+        refused.exits(&[16]).says("the agent does not know this sender");
+        assert!(!refused.to_string().contains("Retrying"), "{refused}");
+    }
+}
+
+#[test]
 fn what_does_not_exist_and_what_is_not_allowed_sound_alike() {
     let (sites, _agent) = Connected::new("a", "", "write");
     for share in
