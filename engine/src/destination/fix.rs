@@ -3,7 +3,7 @@
 use quicopy_protocol::code::Operation;
 use quicopy_protocol::meta::{Attribute, Kind};
 use quicopy_protocol::options::{CopyFlags, JobPolicy};
-use quicopy_protocol::verdict::{FileClass, Origins, OutcomeResult};
+use quicopy_protocol::verdict::{Origins, OutcomeResult};
 
 use super::job::Job;
 use super::presence;
@@ -16,23 +16,42 @@ use crate::disk::{DirHandle, MetaChange};
 use crate::fault::Fault;
 use crate::plan::{fixed_parts, restamps};
 
+/// What is to be set on a file.
+#[derive(Default)]
+struct Setting {
+    parts: CopyFlags,
+    dos: DosChange,
+}
+
+impl Setting {
+    /// All that is copied where the file is restamped, else what the plan found to fix.
+    fn of(setup: &Setup, work: &Work) -> Self {
+        let (entry, policy, tolerances) = (&work.entry, &setup.policy, setup.tolerances());
+        let Some(there) = &work.present else { return Self::default() };
+        let class = classify(entry, Some(there), &tolerances, policy.copy);
+        if restamps(policy, class) {
+            return Self { parts: policy.copy, dos: listed_attributes(policy, work) };
+        }
+        let parts = fixed_parts(policy, &tolerances, class, &entry.meta, there);
+        let dos = match parts.attributes {
+            true => after_source(DosChange::default(), work),
+            false => DosChange::default(),
+        };
+        Self { parts, dos }
+    }
+}
+
 /// Whether the source must be asked for what no listing shows: access lists.
 pub(super) fn asks_attributes(setup: &Setup, work: &Work) -> bool {
-    parts(setup, work).security && setup.rights.owner && work.entry.kind == Kind::File
+    work.entry.kind == Kind::File && setup.rights.owner && Setting::of(setup, work).parts.security
 }
 
 /// Sets what the job asks for on a file whose content stays. Access lists are left alone without `attributes`.
 pub(super) fn fix(job: &Job, work: &Work, attributes: Option<&[Attribute]>) -> Result<(), Fault> {
     let dir = job.open(&work.folder);
     let dir = dir.map_err(|error| Fault::of(Operation::AccessDestinationDirectory, &error))?;
-    let (parts, may_own) = (parts(&job.setup, work), job.setup.rights.owner);
-    let policy = &job.setup.policy;
-    let dos = match class(&job.setup, work).is_some_and(|class| restamps(policy, class)) {
-        true => listed_attributes(policy, work),
-        false if parts.attributes => dos_change(work),
-        false => DosChange::default(),
-    };
-    let change = MetaChange::new(&work.entry.meta, parts, may_own);
+    let Setting { parts, dos } = Setting::of(&job.setup, work);
+    let change = MetaChange::new(&work.entry.meta, parts, job.setup.rights.owner);
     let change = MetaChange { scope: Scope::AccessLists, dos, ..change };
     if change.is_empty() && attributes.is_none() {
         return Ok(());
@@ -57,42 +76,18 @@ pub(super) fn outcome(work: &Work) -> OutcomeResult {
     }
 }
 
-/// How the DOS attributes of an entry change whose content, with which they come along, does not travel: the listing has them.
+/// How the DOS attributes of an entry change whose content, with which they come along, does not travel.
 pub(super) fn listed_attributes(policy: &JobPolicy, work: &Work) -> DosChange {
     let change = DosChange { add: policy.attributes_add, remove: policy.attributes_remove };
-    match work.entry.meta.attributes {
-        Some(source) if policy.copy.attributes => {
-            let there = work.present.as_ref().and_then(|there| there.attributes);
-            change.after(source, there.unwrap_or_default())
-        }
-        _ => change,
-    }
+    if policy.copy.attributes { after_source(change, work) } else { change }
 }
 
-/// What is to be set on the file: all that is copied where it is restamped, else what the plan found to fix.
-fn parts(setup: &Setup, work: &Work) -> CopyFlags {
-    let (entry, policy) = (&work.entry, &setup.policy);
-    let (Some(there), Some(class)) = (&work.present, class(setup, work)) else {
-        return CopyFlags::NONE;
-    };
-    match restamps(policy, class) {
-        true => policy.copy,
-        false => fixed_parts(policy, &setup.tolerances(), class, &entry.meta, there),
-    }
-}
-
-/// How the file differs, but for its content.
-fn class(setup: &Setup, work: &Work) -> Option<FileClass> {
-    let there = work.present.as_ref()?;
-    Some(classify(&work.entry, Some(there), &setup.tolerances(), setup.policy.copy))
-}
-
-/// What makes the DOS attributes those of the source, as far as both were listed.
-fn dos_change(work: &Work) -> DosChange {
+/// A change that makes the DOS attributes those of the source first, if they were listed.
+fn after_source(change: DosChange, work: &Work) -> DosChange {
     let there = work.present.as_ref().and_then(|there| there.attributes);
-    match (work.entry.meta.attributes, there) {
-        (Some(source), Some(there)) => DosChange::default().after(source, there),
-        (None, _) | (_, None) => DosChange::default(),
+    match work.entry.meta.attributes {
+        Some(source) => change.after(source, there.unwrap_or_default()),
+        None => change,
     }
 }
 
