@@ -49,7 +49,9 @@ impl Judgement {
         if is_exchange && stays {
             action = Action::Mismatch;
         }
-        if !policy.copy.data && policy.mode == CopyMode::Copy && entry.kind != Kind::Directory {
+        // A directory is made nevertheless, as it is under /NOCOPY.
+        let has_content = entry.kind != Kind::Directory || class == FileClass::Mismatched;
+        if !policy.copy.data && policy.mode == CopyMode::Copy && has_content {
             action = without_content(class, action);
         }
         action = match (action, present) {
@@ -63,7 +65,7 @@ impl Judgement {
     }
 }
 
-/// What is done about a file or link of which no content may travel (`/COPY` without D): nothing is made or replaced.
+/// What is done about an entry of which no content may travel (`/COPY` without D): nothing is made of it, or gives way to it.
 fn without_content(class: FileClass, action: Action) -> Action {
     match (class, action) {
         (FileClass::Mismatched, Action::Copy) => Action::Mismatch,

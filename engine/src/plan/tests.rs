@@ -269,6 +269,7 @@ fn without_content_nothing_is_made_or_replaced() {
         "l:Changed:Skip lonely:Lonely:Skip m:Mismatched:Mismatch n:Newer:Skip d/=New",
     );
     check("/PURGE /COPY:A", "m", "m/ x", "m:Mismatched:Mismatch +x");
+    check("/MIR /COPY:A", "m/", "m", "m:Mismatched:Mismatch m/=Avoided");
     check("/CREATE /COPY:A", "lonely", "", "lonely:Lonely:Copy");
     check("/CONFLICT:skip /COPY:A", "n@20", "n@10", "n:Newer:Skip");
 }
