@@ -333,7 +333,8 @@ impl Job {
                     && let Some((parent, (_, name))) =
                         folder.parent.as_ref().zip(folder.path.split_last())
                 {
-                    let above = self.open(parent).map_err(enter)?;
+                    // Another name of a directory may have brought us here, so those above are looked at, too.
+                    let above = self.open_or_make(parent)?;
                     check_own_name(&above, &name).map_err(create)?;
                 }
                 return Ok(handle);
