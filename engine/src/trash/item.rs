@@ -186,7 +186,7 @@ impl Walk<'_, '_> {
         ControlFlow::Continue(())
     }
 
-    /// Hands out what lies in a node for one reason. What still has its first name in the share was not overwritten after all,
+    /// Hands out what lies in a node for one reason. What still has its first name in the share was not replaced after all,
     /// and is left out.
     fn things(&mut self, dir: &DirHandle, path: &RelPath, why: Why) -> io::Result<ControlFlow<()>> {
         let Some((place, entries)) = list_dir(dir, why.folder())? else {
@@ -194,7 +194,7 @@ impl Walk<'_, '_> {
         };
         for DiskEntry { name, stat } in entries {
             let Ok(path) = path.join(&name) else { continue };
-            if why == Why::Overwritten && is_at(self.share, &path, &stat) {
+            if is_at(self.share, &path, &stat) {
                 continue;
             }
             let batch = self.batch.name;

@@ -230,15 +230,17 @@ fn the_same_path_twice_in_one_run_is_there_twice() {
 }
 
 #[test]
-fn a_version_that_was_not_overwritten_after_all_is_not_listed() {
-    let world = World::new("d/x");
-    let bin = world.bin(1, 0);
-    world.each("d/x", |dir, name, path| bin.keep(dir, name, path, Why::Overwritten));
-    assert_eq!(world.list(), "", "as after a crash between the link and the rename");
-    assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 2);
-    bin.keep_no_more(&path("d/x"), &Name::new(*b"x").unwrap(), Why::Overwritten);
-    assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 1);
-    assert_eq!(fs::read_to_string(world.at("d/x")).unwrap(), "d/x");
+fn what_was_not_replaced_after_all_is_not_listed() {
+    for why in [Why::Overwritten, Why::Deleted] {
+        let world = World::new("d/x");
+        let bin = world.bin(1, 0);
+        world.each("d/x", |dir, name, path| bin.keep(dir, name, path, why));
+        assert_eq!(world.list(), "", "as after a crash between the link and the rename");
+        assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 2);
+        bin.keep_no_more(&path("d/x"), &Name::new(*b"x").unwrap(), why);
+        assert_eq!(fs::metadata(world.at("d/x")).unwrap().nlink(), 1);
+        assert_eq!(fs::read_to_string(world.at("d/x")).unwrap(), "d/x");
+    }
 }
 
 #[test]
