@@ -62,7 +62,9 @@ impl CommitError {
                     Some(Errno::XDEV) => "another file system than the trash's is mounted here",
                     _ => &*error.to_string(),
                 };
-                let reason = format!("{self}: {hint}; leave /TRASH away and it is");
+                let reason = format!(
+                    "{self}: {hint}; leave /TRASH away, or set trash = \"off\" for the agent's share, and it is"
+                );
                 Failure::new(Operation::CopyFile, code, reason)
             }
             Self::Sync(error) => {

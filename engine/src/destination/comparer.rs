@@ -182,6 +182,10 @@ impl<'a> Comparer<'a> {
         let job = self.job;
         if is_unclear && knowledge == Knowledge::Complete && deletes(&job.setup.policy) {
             self.removals.protect();
+            job.tell(Event::Notice(format!(
+                "{}: the destination's file system does not tell all names in it apart, so nothing is deleted there",
+                listing.path
+            )));
         }
         let records = |path: &RelPath| job.record(path);
         let rules = Rules {

@@ -152,7 +152,7 @@ pub(super) struct Books {
     /// What earlier attempts brought of files that are not done.
     pub(super) unfinished: HashMap<RelPath, Share>,
     pub(super) changed_files: u64,
-    /// Entries of a job that moves (`/MOV`, `/M`) whose metadata alone is set: they stay as they are at the source.
+    /// Entries whose metadata alone is set, in a job that changes its source (`/MOV`, `/M`): they stay as they are at the source.
     pub(super) unverified: HashSet<EntryId>,
 }
 

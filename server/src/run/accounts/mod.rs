@@ -308,7 +308,7 @@ impl Accounts {
         let Pending { verdict: Verdict { class, action, conflict, .. }, known } = pending;
         let (class, action) = match (action, result) {
             // An earlier attempt has found the same.
-            (Action::Check, OutcomeResult::Unchanged) if known => return,
+            (Action::Check, OutcomeResult::Unchanged) | (Action::Restamp, _) if known => return,
             (Action::Check, OutcomeResult::Unchanged) => (class, Action::Skip),
             (Action::Check, OutcomeResult::Done(_)) => (FileClass::Modified, Action::Copy),
             (Action::Check, OutcomeResult::Failed(_)) => (class, Action::Fail),

@@ -66,7 +66,7 @@ impl Told {
         let days = self.opened.as_ref().and_then(|opened| opened.trash_days);
         let days = days.map_or(String::new(), |days| format!(" for {days} days"));
         format!(
-            "of what was deleted, {trashed} entries are kept in the destination's trash{days}: quicopy-agent trash"
+            "of what was deleted or had to make way, {trashed} entries are kept in the destination's trash{days}: quicopy-agent trash"
         )
     }
 }
