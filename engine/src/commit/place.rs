@@ -16,6 +16,9 @@ use crate::disk::{DirHandle, DiskKind, Ignored, Placement, RenameMode, Stat};
 use crate::journal::sidecar;
 use crate::trash::{Bin, Why};
 
+/// Old entries of one path that may wait for somebody to remove them.
+const SWAPS_MAX: usize = 64;
+
 /// What the job saw at the target's name when it decided, and what is to become of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
@@ -207,10 +210,23 @@ impl Ready {
     /// Gives the entry a name that no sweep takes for garbage: after the exchange the old entry bears it.
     fn keep_what_comes_back(&mut self) -> io::Result<()> {
         let Displaced { dir, name } = &mut self.from;
-        let kept = swap_name(name);
-        dir.rename(name, dir, &kept, RenameMode::Replace)?;
-        *name = kept;
-        Ok(())
+        let mut kept = swap_name(name);
+        for _ in 0..SWAPS_MAX {
+            match dir.move_to_free(name, dir, &kept) {
+                // What came back an earlier time is still there.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    kept = swap_name(&kept);
+                }
+                moved => {
+                    moved?;
+                    *name = kept;
+                    return Ok(());
+                }
+            }
+        }
+        Err(io::Error::other(format!(
+            "{SWAPS_MAX} old entries that had to make way, such as {kept}, could not be removed; look through them and remove them"
+        )))
     }
 
     /// The exchange of a file system that knows none: the old entry moves aside first, and back if the new one cannot follow.

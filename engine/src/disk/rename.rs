@@ -35,6 +35,20 @@ impl DirHandle {
         Ok(rustix::fs::renameat_with(self, from, into, to, flags)?)
     }
 
+    /// Moves an entry to a name that is free, where a file system does not know how to ask for that, too.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename): `EEXIST` if the name is not free.
+    pub(crate) fn move_to_free(&self, from: &Name, into: &Self, to: &Name) -> io::Result<()> {
+        match self.rename(from, into, to, RenameMode::KeepOld) {
+            Err(error) if Self::is_unknown_mode(&error) => match into.stat(to)? {
+                Some(_) => Err(Errno::EXIST.into()),
+                None => self.rename(from, into, to, RenameMode::Replace),
+            },
+            moved => moved,
+        }
+    }
+
     /// Whether a [`rename`](Self::rename) failed because the file system does not know its mode.
     pub(crate) fn is_unknown_mode(error: &io::Error) -> bool {
         matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))

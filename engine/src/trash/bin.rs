@@ -12,7 +12,7 @@ use super::about::About;
 use super::batch::{BELOW, Batch, Hold};
 use super::name::BatchName;
 use crate::disk::private::own_name;
-use crate::disk::{DirHandle, DiskKind, RenameMode, Share};
+use crate::disk::{DirHandle, DiskKind, Share};
 
 /// Versions of one path that one run may put into the trash.
 const BATCHES_MAX: u16 = 100;
@@ -144,7 +144,7 @@ pub(super) fn move_whole(
     into: &DirHandle,
     to: &Name,
 ) -> io::Result<()> {
-    let denied = match move_free(dir, name, into, to) {
+    let denied = match dir.move_to_free(name, into, to) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
         moved => return moved,
     };
@@ -156,23 +156,7 @@ pub(super) fn move_whole(
     // With all of its bits, which nobody else asked for: it is to be what it was.
     let set = |mode: u16| rustix::fs::fchmod(&moving, Mode::from_raw_mode(mode.into()));
     set(mode | OWNER_WRITES)?;
-    let moved = move_free(dir, name, into, to);
+    let moved = dir.move_to_free(name, into, to);
     set(mode)?;
     moved
-}
-
-/// Moves an entry to a name that is free, where a file system does not know how to ask for that, too.
-pub(super) fn move_free(
-    dir: &DirHandle,
-    name: &Name,
-    into: &DirHandle,
-    to: &Name,
-) -> io::Result<()> {
-    match dir.rename(name, into, to, RenameMode::KeepOld) {
-        Err(error) if DirHandle::is_unknown_mode(&error) => match into.stat(to)? {
-            Some(_) => Err(Errno::EXIST.into()),
-            None => dir.rename(name, into, to, RenameMode::Replace),
-        },
-        moved => moved,
-    }
 }

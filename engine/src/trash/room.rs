@@ -258,7 +258,7 @@ fn give_up(trash: &DirHandle, name: BatchName) -> io::Result<GivenUp> {
         return Ok(GivenUp::Held);
     }
     let gone = own_name(&format!("{GONE}{name}"));
-    super::bin::move_free(trash, &name.folder(), trash, &gone)?;
+    trash.move_to_free(&name.folder(), trash, &gone)?;
     Ok(GivenUp::Gone)
 }
 

@@ -70,6 +70,30 @@ fn a_directory_changes_places_with_a_file_and_is_handed_out() {
 }
 
 #[test]
+fn what_made_way_an_earlier_time_is_in_nobodys_way() {
+    let mut names = Vec::new();
+    let world = World::new();
+    for round in 0..3 {
+        fs::create_dir(world.path("a")).unwrap();
+        fs::write(world.path("a/inside"), [round]).unwrap();
+        let content = noise(round.into(), 2 * MIB);
+        let target = world.target("a", content.len());
+        let place = Place::Exchange(*target.place.old().unwrap());
+        world.begin(0, Target { place, ..target });
+        world.chunk(0, 0, &content[..MIB]).unwrap();
+        world.chunk(0, MIB, &content[MIB..]).unwrap();
+        let displaced = world.commit(ready(world.end(0, &content).unwrap())).displaced.unwrap();
+        assert_eq!(world.read("a"), content);
+        names.push(displaced.name);
+        fs::remove_file(world.path("a")).unwrap();
+    }
+    for (round, name) in names.iter().enumerate() {
+        let inside = world.path(".quicopy/partial").join(name.to_string()).join("inside");
+        assert_eq!(fs::read(inside).unwrap(), [round as u8], "{name}");
+    }
+}
+
+#[test]
 fn the_committer_commits_what_waits_when_told_that_nothing_else_comes() {
     let world = World::new();
     world.begin(0, world.target("a", 1));
