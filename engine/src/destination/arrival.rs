@@ -21,6 +21,7 @@ use crate::disk::private::{PARTIAL, SWAP};
 use crate::disk::share::PARTIAL_AGE_MAX;
 use crate::disk::{DirHandle, DiskEntry, DiskKind, RenameMode, Share, Stat};
 use crate::fault::{self, DISK_FULL, Fault, Outlook};
+use crate::plan::deletes;
 use crate::purge;
 use crate::retry::RetryPolicy;
 
@@ -98,7 +99,7 @@ impl<'a> Arrivals<'a> {
         // A root that was just made is stamped like one that was there: its mode is the destination's own.
         let found = Some(handle.own_stat().map_err(failed)?);
         self.job.set_tree(tree);
-        let listed = self.listed(&handle, entries);
+        let listed = self.listed(&handle, &RelPath::ROOT, entries);
         Ok(Arrival::Entered(state, There { handle, found, listed }))
     }
 
@@ -165,18 +166,20 @@ impl<'a> Arrivals<'a> {
         let handle = tree.root.open_path(path).map_err(enter)?;
         let found = Some(handle.own_stat().map_err(enter)?);
         let entries = handle.list().map_err(scan)?;
-        let listed = self.listed(&handle, entries);
+        let listed = self.listed(&handle, path, entries);
         Ok(There { handle, found, listed })
     }
 
-    /// What a directory holds, once what dead jobs left there is gone.
-    fn listed(&self, dir: &DirHandle, entries: Vec<DiskEntry>) -> Vec<Listed> {
+    /// What the directory `path` holds, once what dead jobs left there is gone.
+    fn listed(&self, dir: &DirHandle, path: &RelPath, entries: Vec<DiskEntry>) -> Vec<Listed> {
         let setup = &self.job.setup;
-        if !setup.policy.list_only
-            && entries.iter().any(|entry| entry.name.is_reserved())
-            && let Err(error) = Share::sweep_beside(dir, &entries, PARTIAL_AGE_MAX, setup.began())
-        {
-            tracing::warn!(%error, "leftovers of dead jobs stay");
+        if !setup.policy.list_only && entries.iter().any(|entry| entry.name.is_reserved()) {
+            if let Err(error) = Share::sweep_beside(dir, &entries, PARTIAL_AGE_MAX, setup.began()) {
+                tracing::warn!(%error, "leftovers of dead jobs stay");
+            }
+            if deletes(&setup.policy) && self.job.can_delete_in(dir) {
+                self.clear_all(dir, path, &entries);
+            }
         }
         presence::all(dir, entries, self.job.setup.policy.compares_attributes())
     }
@@ -241,6 +244,20 @@ impl<'a> Arrivals<'a> {
             self.job.tell_left_aside(path, &aside, &error);
         }
         Ok(made)
+    }
+
+    /// Does away with what gave way to directories of `path` in a job that died right then.
+    fn clear_all(&self, dir: &DirHandle, path: &RelPath, entries: &[DiskEntry]) {
+        let is_there = |name: &Name| entries.iter().any(|entry| entry.name == *name);
+        for entry in entries.iter().filter(|entry| entry.stat.kind == DiskKind::Directory) {
+            let aside = presence::reserved_name(&self.job.setup.peer, path, &entry.name, SWAP);
+            let Ok(place) = path.join(&entry.name) else { continue };
+            if is_there(&aside)
+                && let Err(error) = self.clear(dir, &aside, &place)
+            {
+                self.job.tell_left_aside(&place, &aside, &error);
+            }
+        }
     }
 
     /// Frees a reserved name for a directory of ours: what else bears it stood at `path` before.

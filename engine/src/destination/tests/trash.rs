@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::disk::private::SWAP;
 use crate::trash::{self, Why};
 
 impl Site {
@@ -43,6 +44,23 @@ fn many(prefix: &str, count: usize) -> Vec<(String, String)> {
 
 fn strs(files: &[(String, String)]) -> Vec<(&str, &str)> {
     files.iter().map(|(path, content)| (&**path, &**content)).collect()
+}
+
+#[test]
+fn what_gave_way_when_a_job_died_goes_where_it_was_on_its_way_to() {
+    let files = [("d/f", "x")];
+    let source = source(&[("", &[]), ("d", &files[..0])]);
+    for (site, kept) in [(Site::with_trash(&files), "d"), (Site::new(&files), "")] {
+        let [name, other] = [Name::new(*b"d").unwrap(), Name::new(*b"stays").unwrap()];
+        let left = |name| presence::reserved_name(&site.setup().peer, &RelPath::ROOT, name, SWAP);
+        let (ours, foreign) = (left(&name).to_string(), left(&other).to_string());
+        std::fs::write(site.path(&ours), "old").unwrap();
+        std::fs::write(site.path(&foreign), "whose").unwrap();
+        site.mirror(&source);
+        assert!(!site.path(&ours).exists());
+        assert!(site.path(&foreign).exists(), "nobody knows what it was");
+        assert!(site.trash().split(' ').any(|path| path == kept), "{}", site.trash());
+    }
 }
 
 #[test]
