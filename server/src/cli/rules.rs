@@ -97,6 +97,15 @@ fn below(path: &Path, roots: Roots<'_>) -> Option<PathBuf> {
             return absolute.strip_prefix(above).ok().map(Path::to_owned);
         }
     }
+    for root in [roots.source, roots.destination] {
+        // Left out by a slip of case is better than deleted by one.
+        let root = clean(root);
+        let count = root.components().count();
+        let head: PathBuf = absolute.components().take(count).collect();
+        if head.as_os_str().eq_ignore_ascii_case(&root) {
+            return Some(absolute.components().skip(count).collect());
+        }
+    }
     // A remote destination as typed, of which only the slashes may differ.
     let slashed = |path: &Path| {
         let bytes = path.as_os_str().as_bytes().iter();
@@ -169,6 +178,13 @@ mod tests {
     fn a_full_path_outside_both_trees_matches_nothing() {
         check("/etc/x", Ok(Converted::Outside));
         check("/home/ann/srcx/y", Ok(Converted::Outside));
+    }
+
+    #[test]
+    fn a_tree_is_known_in_another_case() {
+        check("/Backup/DST/keep", path("keep"));
+        check("/HOME/ann/src/a/b", path("a/b"));
+        check("/Backup/DSTx/keep", Ok(Converted::Outside));
     }
 
     #[test]
