@@ -87,7 +87,7 @@ const DECISIONS: &[(&str, &str)] = &[
     ),
     (
         "`/COPY` without D",
-        "No content travels: no file or link is made, and nothing is replaced or taken away for one. A file that both sides have and whose class would be copied gets the metadata that is named, as `/SECFIX` would set it, and counts as skipped. T without D is refused: with the source's time it would look the same ever after; `/TIMFIX` sets times where files are the same.",
+        "No content travels: no file or link is made, but for the empty ones of `/CREATE`, and nothing is replaced or taken away for one. A file that both sides have and whose class would be copied gets the metadata that is named, as `/SECFIX` would set it, and counts as skipped. T without D is refused: with the source's time it would look the same ever after; `/TIMFIX` sets times where files are the same.",
     ),
     (
         "What does `/M` do to files of which `/IT` sets the attributes alone?",
