@@ -172,7 +172,8 @@ const CHOICES: &str = "\
 - `/SJ`: under a directory that the source lists as empty, nothing is extra at the destination: it may be a mount point, of which
   nobody knows what it lacks.
 - `/CREATE` gives empty files the times, modes and attributes of the source's, and never replaces a file.
-- `/HARDLINKS`: the first name that takes part is copied, and the others become links to it. If the first fails, so do they.
+- `/HARDLINKS`: the first name that takes part is copied, and the others become links to it. If the first fails, so do they, and
+  so they do if it stays another version at the destination (`/XO`, `/XL`, `/CONFLICT:skip` and the like).
 - `/SAVE` writes out what a switch implies, as Robocopy does: `/S /E /PURGE /MIR` for `/MIR`.
 ";
 
