@@ -308,15 +308,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use super::super::sample::{name, open};
     use crate::disk::{MetaChange, Share};
-
-    fn name(text: &str) -> Name {
-        Name::new(text.as_bytes()).unwrap()
-    }
-
-    fn open(temp: &tempfile::TempDir) -> DirHandle {
-        Share::open(temp.path()).unwrap().root().clone()
-    }
 
     #[test]
     fn a_listing_is_complete_sorted_by_bytes_and_describes_links_themselves() {

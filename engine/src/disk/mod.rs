@@ -25,6 +25,9 @@ pub mod metadata;
 mod other_name;
 pub mod private;
 mod rename;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
 mod setting;
 pub mod share;
 pub mod space;

@@ -31,12 +31,8 @@ fn other_name(listed: &[DiskEntry], name: &Name, found: &Stat) -> Option<Name> {
 mod tests {
     use std::fs;
 
+    use super::super::sample::{name, open};
     use super::*;
-    use crate::disk::Share;
-
-    fn name(text: &str) -> Name {
-        Name::new(text.as_bytes()).unwrap()
-    }
 
     #[test]
     fn an_entry_that_is_not_listed_by_its_name_has_another_one() {
@@ -58,7 +54,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         fs::write(temp.path().join("a"), "x").unwrap();
         fs::hard_link(temp.path().join("a"), temp.path().join("b")).unwrap();
-        let dir = Share::open(temp.path()).unwrap().root().clone();
+        let dir = open(&temp);
         for text in ["a", "b", "A"] {
             assert_eq!(dir.other_name(&name(text)).unwrap(), None, "{text}");
         }

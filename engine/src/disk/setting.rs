@@ -84,16 +84,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use crate::disk::Share;
+    use super::super::sample::{name, open};
     use quicopy_protocol::meta::Timestamp;
-
-    fn name(text: &str) -> Name {
-        Name::new(text.as_bytes()).unwrap()
-    }
-
-    fn open(temp: &tempfile::TempDir) -> DirHandle {
-        Share::open(temp.path()).unwrap().root().clone()
-    }
 
     #[test]
     fn metadata_goes_to_the_link_itself_and_special_bits_nowhere() {
