@@ -205,6 +205,18 @@ impl RelPath {
         }
     }
 
+    /// What follows `ancestor` in it, blind to ASCII case, without a leading slash; `None` if it does not lie at or below that.
+    pub fn below_ignoring_case(&self, ancestor: &Self) -> Option<&[u8]> {
+        let (head, rest) = self.joined.split_at_checked(ancestor.joined.len())?;
+        let rest = match rest {
+            _ if ancestor.is_root() => rest,
+            [] => rest,
+            [b'/', rest @ ..] => rest,
+            [..] => return None,
+        };
+        head.eq_ignore_ascii_case(&ancestor.joined).then_some(rest)
+    }
+
     /// The names joined by slashes, without a leading one; empty for the root.
     pub fn as_bytes(&self) -> &[u8] {
         &self.joined
@@ -318,6 +330,11 @@ mod tests {
         assert!(path("a").is_at_or_below(&path("a")));
         assert!(path("a").is_at_or_below(&RelPath::ROOT));
         assert!(!path("ab").is_at_or_below(&path("a")));
+        assert_eq!(path("A/b/C").below_ignoring_case(&path("a/B")), Some(&b"C"[..]));
+        assert_eq!(path("A").below_ignoring_case(&path("a")), Some(&b""[..]));
+        assert_eq!(path("a/b").below_ignoring_case(&RelPath::ROOT), Some(&b"a/b"[..]));
+        assert_eq!(path("ab").below_ignoring_case(&path("A")), None);
+        assert_eq!(path("a").below_ignoring_case(&path("a/b")), None);
     }
 
     #[test]

@@ -200,26 +200,21 @@ fn names_file(rule: &RelPath, dir: &RelPath, name: &Name) -> bool {
     let is_rule = || {
         let (rule, name) = (rule.as_bytes(), name.as_bytes());
         let at = rule.len().checked_sub(name.len());
-        let split = at.map(|at| rule.split_at(at)).filter(|(_, last)| is_same(last, name));
+        let split =
+            at.map(|at| rule.split_at(at)).filter(|(_, last)| last.eq_ignore_ascii_case(name));
         match split {
             Some(([], _)) => dir.is_root(),
-            Some(([head @ .., b'/'], _)) => is_same(head, dir.as_bytes()),
+            Some(([head @ .., b'/'], _)) => head.eq_ignore_ascii_case(dir.as_bytes()),
             Some(_) | None => false,
         }
     };
     is_at_or_below(dir, rule) || is_rule()
 }
 
-/// Whether `path` is `rule`, which is not the root, or lies below it.
+/// Whether `path` is `rule` or lies below it. Blind to case as patterns are: what a rule spells otherwise than the disk is left
+/// alone, too, rather than purged.
 fn is_at_or_below(path: &RelPath, rule: &RelPath) -> bool {
-    let (path, rule) = (path.as_bytes(), rule.as_bytes());
-    let split = path.split_at_checked(rule.len());
-    split.is_some_and(|(head, rest)| is_same(head, rule) && matches!(rest, [] | [b'/', ..]))
-}
-
-/// As patterns compare: what a rule spells otherwise than the disk is left alone, too, rather than purged.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.eq_ignore_ascii_case(other)
+    path.below_ignoring_case(rule).is_some()
 }
 
 #[cfg(test)]

@@ -114,12 +114,7 @@ impl RemoteFolder {
         if !is_same(&agent, &root_agent) || !is_same(&self.share, &root.share) {
             return None;
         }
-        let (head, rest) = self.path.as_bytes().split_at_checked(root.path.as_bytes().len())?;
-        let rest = match (head, rest) {
-            ([], rest) | (_, rest @ []) | (_, [b'/', rest @ ..]) => rest,
-            (_, _) => return None,
-        };
-        head.eq_ignore_ascii_case(root.path.as_bytes()).then_some(rest)
+        self.path.below_ignoring_case(&root.path)
     }
 
     fn new<'a>(

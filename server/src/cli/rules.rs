@@ -84,35 +84,28 @@ pub(super) fn convert(item: &OsStr, roots: Roots<'_>) -> Result<Converted, RuleE
 /// The rest of `path` below one of the trees.
 fn below(path: &Path, roots: Roots<'_>) -> Option<PathBuf> {
     let absolute = clean(&roots.cwd.join(path));
-    for root in [roots.source, roots.destination] {
-        if let Ok(rest) = absolute.strip_prefix(clean(root)) {
-            return Some(rest.to_owned());
-        }
-    }
-    for root in [roots.source, roots.destination].into_iter().filter(|root| root.is_absolute()) {
-        // The same folder by another name, such as through a link; what lies below it may be one itself.
-        let Some(root) = (roots.canonical)(root) else { continue };
-        let is_root = |above: &&Path| (roots.canonical)(above).as_ref() == Some(&root);
-        if let Some(above) = absolute.ancestors().find(is_root) {
-            return absolute.strip_prefix(above).ok().map(Path::to_owned);
-        }
-    }
-    for root in [roots.source, roots.destination] {
-        // Left out by a slip of case is better than deleted by one.
-        let root = clean(root);
-        let count = root.components().count();
-        let head: PathBuf = absolute.components().take(count).collect();
-        if head.as_os_str().eq_ignore_ascii_case(&root) {
-            return Some(absolute.components().skip(count).collect());
-        }
-    }
+    let trees = [roots.source, roots.destination];
+    let below_any = |is_root: &dyn Fn(&Path, &Path) -> bool| {
+        let is_tree = |above: &&Path| trees.iter().any(|tree| is_root(above, tree));
+        let above = absolute.ancestors().find(is_tree)?;
+        absolute.strip_prefix(above).ok().map(Path::to_owned)
+    };
+    let is_alias = |above: &Path, tree: &Path| {
+        tree.is_absolute()
+            && (roots.canonical)(tree).is_some_and(|tree| (roots.canonical)(above) == Some(tree))
+    };
     // A remote destination as typed, of which only the slashes may differ.
     let slashed = |path: &Path| {
         let bytes = path.as_os_str().as_bytes().iter();
         let bytes: Vec<u8> = bytes.map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect();
         PathBuf::from(OsStr::from_bytes(&bytes))
     };
-    slashed(path).strip_prefix(slashed(roots.destination)).ok().map(Path::to_owned)
+    below_any(&|above, tree| above == clean(tree))
+        // The same folder by another name, such as through a link; what lies below it may be one itself.
+        .or_else(|| below_any(&is_alias))
+        // Left out by a slip of case is better than deleted by one.
+        .or_else(|| below_any(&|above, tree| above.as_os_str().eq_ignore_ascii_case(clean(tree))))
+        .or_else(|| slashed(path).strip_prefix(slashed(roots.destination)).ok().map(Path::to_owned))
 }
 
 /// The path without `.` and double or trailing slashes. `..` stays: what it leads to, only the disk knows.
