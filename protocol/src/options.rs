@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::attributes::DosAttributes;
 use crate::meta::Timestamp;
 use crate::path::{Name, RelPath};
+use crate::verdict::FileClass;
 
 /// Everything the two sites must agree on about one job.
 ///
@@ -63,6 +64,11 @@ pub struct JobPolicy {
 }
 
 impl JobPolicy {
+    /// Whether a file of this class gets all that is copied of its metadata, though its content stays (`/IT`).
+    pub fn restamps(&self, class: FileClass) -> bool {
+        class == FileClass::Tweaked && self.classes.include_tweaked
+    }
+
     /// Whether the DOS attributes of files are compared: to read them costs a call for each file on both sides, so it is done
     /// only where a difference would be mended (`/IT`, `/COPY:A` without D).
     pub fn compares_attributes(&self) -> bool {

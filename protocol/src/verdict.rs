@@ -48,7 +48,7 @@ pub enum Action {
     /// Its content is compared; it is copied if that differs, and skipped otherwise, but for the metadata that `/IT` sets on a
     /// tweaked file. The outcome says which.
     Check,
-    /// It is not copied, but what `/SECFIX` and `/TIMFIX` name is set on it.
+    /// Its content is not copied, but what `/SECFIX`, `/TIMFIX` or `/COPY` without D name is set on it.
     Fix,
     /// It cannot be done; the failure follows as an outcome.
     Fail,

@@ -14,7 +14,7 @@ use crate::compare::classify;
 use crate::disk::metadata::{DosChange, Scope};
 use crate::disk::{DirHandle, MetaChange};
 use crate::fault::Fault;
-use crate::plan::{fixed_parts, restamps};
+use crate::plan::fixed_parts;
 
 /// What is to be set on a file.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Setting {
         let (entry, policy, tolerances) = (&work.entry, &setup.policy, setup.tolerances());
         let Some(there) = &work.present else { return Self::default() };
         let class = classify(entry, Some(there), &tolerances, policy.copy);
-        if restamps(policy, class) {
+        if policy.restamps(class) {
             return Self { parts: policy.copy, dos: listed_attributes(policy, work) };
         }
         let parts = fixed_parts(policy, &tolerances, class, &entry.meta, there);

@@ -25,7 +25,7 @@ pub use directory::{
 pub use extra::Extra;
 pub use protect::NameRules;
 pub(crate) use protect::{KEPT_MARK, Place, Site, is_system_dir, is_users};
-pub(crate) use stays::{fixed_parts, restamps};
+pub(crate) use stays::fixed_parts;
 
 use quicopy_protocol::options::JobPolicy;
 use quicopy_protocol::path::RelPath;

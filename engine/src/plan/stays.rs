@@ -58,11 +58,6 @@ fn is_checked(check: ContentCheck, class: FileClass) -> bool {
     }
 }
 
-/// Whether a file gets all that is copied of its metadata, though its content stays (`/IT`).
-pub(crate) fn restamps(policy: &JobPolicy, class: FileClass) -> bool {
-    class == FileClass::Tweaked && policy.classes.include_tweaked
-}
-
 /// Whether time and size are equal.
 fn looks_same(class: FileClass) -> bool {
     matches!(class, FileClass::Same | FileClass::Tweaked)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quicopy_protocol::code::Failure;
-use quicopy_protocol::meta::{Skip, Timestamp};
+use quicopy_protocol::meta::{Entry, Meta, Skip, Timestamp};
 use quicopy_protocol::path::RelPath;
 use quicopy_protocol::verdict::{Action, ExtraEntry, FileClass, Removal};
 
@@ -152,6 +152,20 @@ pub struct FileVerdict {
     pub size_bytes: u64,
     /// Last write time at the source.
     pub modified: Timestamp,
+}
+
+impl FileVerdict {
+    /// The verdict on an entry of the source.
+    pub fn of(
+        entry: &Entry,
+        path: RelPath,
+        class: FileClass,
+        action: Action,
+        conflict: bool,
+    ) -> Self {
+        let Meta { size_bytes, modified, .. } = entry.meta;
+        Self { path, class, action, conflict, size_bytes, modified }
+    }
 }
 
 /// How far a job is.

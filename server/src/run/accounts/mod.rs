@@ -40,9 +40,7 @@ struct Pending {
 pub(super) struct Accounts {
     counted: Counted,
     filter: Filter,
-    list_only: bool,
-    /// Whether what looks tweaked gets the source's attributes (`/IT`).
-    restamps: bool,
+    policy: JobPolicy,
     told: Told,
     /// The directory whose plan has begun and not ended.
     in_plan: Option<DirId>,
@@ -60,8 +58,7 @@ impl Accounts {
         Self {
             counted: Counted::default(),
             filter,
-            list_only: policy.list_only,
-            restamps: policy.classes.include_tweaked,
+            policy: policy.clone(),
             told,
             in_plan: None,
             earlier: Default::default(),
@@ -78,7 +75,7 @@ impl Accounts {
             self.told.unfinished.entry(dir).or_default().extend(earlier);
         }
         // Whether these were made, the next attempt sees.
-        if !self.list_only {
+        if !self.policy.list_only {
             let begun = self.making.into_begun();
             self.counted.summary.dirs.copied -= begun.len() as u64;
             self.counted.summary.dirs.skipped += begun.len() as u64;
@@ -89,7 +86,7 @@ impl Accounts {
 
     /// Takes what the agent says of itself, and tells what the report should say of that, once.
     pub(super) fn opened(&mut self, opened: &JobOpened, tell: Tell<'_>) {
-        for notice in self.told.opened(opened, self.list_only) {
+        for notice in self.told.opened(opened, self.policy.list_only) {
             tell(ReportEvent::Notice(notice.to_owned()));
         }
     }
@@ -177,7 +174,7 @@ impl Accounts {
         let size_bytes = entry.meta.size_bytes;
         let travels = matches!(action, Action::Copy | Action::Restamp | Action::Fail)
             && entry.kind != Kind::Directory
-            && !self.list_only;
+            && !self.policy.list_only;
         if !travels {
             self.counted.conflicts.left += u64::from(conflict);
         }
@@ -192,7 +189,7 @@ impl Accounts {
         };
         let is_told = match action {
             Action::Copy | Action::Restamp | Action::Fail => {
-                if self.list_only {
+                if self.policy.list_only {
                     let column =
                         if action == Action::Fail { Column::Failed } else { Column::Copied };
                     self.counted.summary.add_file(column, size_bytes);
@@ -226,15 +223,7 @@ impl Accounts {
             self.told.unfinished.entry(dir).or_default().insert(name, conflict);
         }
         if is_told {
-            let modified = entry.meta.modified;
-            tell(ReportEvent::File(FileVerdict {
-                path,
-                class,
-                action,
-                conflict,
-                size_bytes,
-                modified,
-            }));
+            tell(ReportEvent::File(FileVerdict::of(entry, path, class, action, conflict)));
         }
     }
 
@@ -260,7 +249,9 @@ impl Accounts {
             Action::Skip | Action::SkipConflict | Action::Check | Action::Fix => {
                 self.counted.summary.dirs.add(Column::Skipped, 1)
             }
-            Action::Fail if self.list_only => self.counted.summary.dirs.add(Column::Failed, 1),
+            Action::Fail if self.policy.list_only => {
+                self.counted.summary.dirs.add(Column::Failed, 1)
+            }
             // Its outcome says why.
             Action::Fail => {}
             // Counted with its own plan.
@@ -287,7 +278,7 @@ impl Accounts {
     fn owes_outcome(&self, action: Action) -> bool {
         match action {
             Action::Check => true,
-            Action::Fix => !self.list_only,
+            Action::Fix => !self.policy.list_only,
             Action::Copy
             | Action::Restamp
             | Action::Skip
@@ -314,16 +305,8 @@ impl Accounts {
             (Action::Check, OutcomeResult::Failed(_)) => (class, Action::Fail),
             (action, _) => (class, action),
         };
-        let (size_bytes, modified) = (entry.meta.size_bytes, entry.meta.modified);
         let conflict = conflict && action != Action::Skip;
-        tell(ReportEvent::File(FileVerdict {
-            path,
-            class,
-            action,
-            conflict,
-            size_bytes,
-            modified,
-        }));
+        tell(ReportEvent::File(FileVerdict::of(entry, path, class, action, conflict)));
     }
 
     /// Takes what became of an entry. `sent_before` are bytes that earlier attempts sent for it.
@@ -344,8 +327,8 @@ impl Accounts {
         if let Some(mut pending) = self.pending.remove(&outcome.entry) {
             checked_conflict = u64::from(pending.verdict.conflict);
             let Verdict { class, action, .. } = &mut pending.verdict;
-            let is_tweaked = *class == FileClass::Tweaked && *action == Action::Check;
-            if self.restamps && is_tweaked && *result == OutcomeResult::Unchanged {
+            let restamps = *action == Action::Check && self.policy.restamps(*class);
+            if restamps && *result == OutcomeResult::Unchanged {
                 // Its content is the same, and its attributes are set as of one that nobody compared.
                 (*action, result) = (Action::Restamp, &restamped);
             }

@@ -250,7 +250,7 @@ fn a_fix_is_told_once_it_is_done_and_counts_as_skipped() {
     let offers = offers();
     for list_only in [false, true] {
         let mut attempt = Attempt::new(&offers, Told::default());
-        attempt.accounts.list_only = list_only;
+        attempt.accounts.policy.list_only = list_only;
         attempt.plan_of(0, DirState::Existing, &[("a", Action::Fix)], 2);
         if !list_only {
             assert_eq!(attempt.verdicts(), []);
