@@ -73,7 +73,7 @@ pub enum Ruling {
 pub fn guard(census: &Census, max_delete: Option<DeleteLimit>, rules: &GuardRules) -> Ruling {
     if let Some(limit) = rules.share_max.filter(|limit| exceeds(census, *limit)) {
         return Ruling::Refuse(format!(
-            "share limit: {}; nothing was deleted; only the share's configuration can raise this limit",
+            "share limit: {}; nothing extra was deleted; only the share's configuration can raise this limit",
             breach(census, limit)
         ));
     }
@@ -82,7 +82,7 @@ pub fn guard(census: &Census, max_delete: Option<DeleteLimit>, rules: &GuardRule
             return Ruling::Pass;
         }
         return Ruling::Refuse(format!(
-            "/MAXDELETE: {}; nothing was deleted; check the source, then pass /MAXDELETE:{}",
+            "/MAXDELETE: {}; nothing extra was deleted; check the source, then pass /MAXDELETE:{}",
             breach(census, limit),
             census.extra_entries
         ));
@@ -98,7 +98,7 @@ pub fn guard(census: &Census, max_delete: Option<DeleteLimit>, rules: &GuardRule
         DefaultLimit::Off => Ruling::Pass,
         DefaultLimit::Warn => Ruling::Warn(format!("{counts}; they go to the trash")),
         DefaultLimit::Refuse => Ruling::Refuse(format!(
-            "{counts}; nothing was deleted; check the source, then pass /MAXDELETE:{}",
+            "{counts}; nothing extra was deleted; check the source, then pass /MAXDELETE:{}",
             census.extra_entries
         )),
     }
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(
             text,
             "D5: 60 of 100 files below the destination would be deleted (limit: more than 20 and more than half); \
-             nothing was deleted; check the source, then pass /MAXDELETE:62"
+             nothing extra was deleted; check the source, then pass /MAXDELETE:62"
         );
     }
 
